@@ -1,0 +1,177 @@
+//! From what a node should be to the text of its `nats-server` configuration. Pure.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// A user of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The account the user belongs to.
+    pub account: String,
+    /// The user's name.
+    pub user: String,
+    /// The user's password, random for every cluster.
+    pub password: String,
+}
+
+/// What every node of a cluster has in common.
+#[derive(Debug, Clone)]
+pub(crate) struct ClusterSettings {
+    pub(crate) name: String,
+    pub(crate) system: Credentials,
+    pub(crate) accounts: Vec<Credentials>,
+    pub(crate) sync_interval: Option<String>,
+    pub(crate) domain: Option<String>,
+    pub(crate) extra: String,
+}
+
+/// What one node is, whatever runtime it runs in.
+#[derive(Debug, Clone)]
+pub(crate) struct NodeSettings {
+    pub(crate) name: String,
+    pub(crate) tags: Vec<String>,
+    /// The links to the other nodes, the only way servers reach each other.
+    pub(crate) routes: Vec<SocketAddr>,
+    /// Told to other servers as this node's address; it leads nowhere, so that no server
+    /// ever dials another except through its own link.
+    pub(crate) advertise: SocketAddr,
+}
+
+/// Where a runtime puts a node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Placement<'a> {
+    /// The address to listen on; the server picks its ports itself.
+    pub(crate) listen: &'a str,
+    pub(crate) store: &'a Path,
+    /// Where the server writes down the ports it picked.
+    pub(crate) ports: &'a Path,
+}
+
+/// Renders the configuration of one node.
+pub(crate) fn render(
+    cluster: &ClusterSettings,
+    node: &NodeSettings,
+    placement: Placement<'_>,
+) -> String {
+    let Placement {
+        listen,
+        store,
+        ports,
+    } = placement;
+    let mut lines = vec![
+        format!("server_name: {}", quote(&node.name)),
+        format!("listen: {}", quote(&format!("{listen}:-1"))),
+        format!("http: {}", quote(&format!("{listen}:-1"))),
+        format!("ports_file_dir: {}", quote(&ports.to_string_lossy())),
+        // The least that servers accept: a drill waits for a lame duck, nobody needs two minutes.
+        String::from("lame_duck_duration: \"30s\""),
+        String::from("lame_duck_grace_period: \"1s\""),
+        format!(
+            "server_tags: [{}]",
+            list(node.tags.iter().map(|tag| quote(tag)))
+        ),
+        String::from("jetstream {"),
+        format!("  store_dir: {}", quote(&store.to_string_lossy())),
+    ];
+    if let Some(interval) = &cluster.sync_interval {
+        lines.push(format!("  sync_interval: {}", quote(interval)));
+    }
+    if let Some(domain) = &cluster.domain {
+        lines.push(format!("  domain: {}", quote(domain)));
+    }
+    lines.extend([
+        String::from("}"),
+        String::from("cluster {"),
+        format!("  name: {}", quote(&cluster.name)),
+        format!("  listen: {}", quote(&format!("{listen}:-1"))),
+        format!("  advertise: {}", quote(&node.advertise.to_string())),
+        String::from("  no_advertise: true"),
+        format!(
+            "  routes: [{}]",
+            list(
+                node.routes
+                    .iter()
+                    .map(|route| quote(&format!("nats://{route}")))
+            )
+        ),
+        String::from("}"),
+        format!("system_account: {}", quote(&cluster.system.account)),
+        String::from("accounts {"),
+        account(&cluster.system, false),
+    ]);
+    lines.extend(cluster.accounts.iter().map(|user| account(user, true)));
+    lines.push(String::from("}"));
+    lines.push(cluster.extra.clone());
+    lines.join("\n")
+}
+
+fn account(user: &Credentials, jetstream: bool) -> String {
+    format!(
+        "  {}: {{ {}users: [{{ user: {}, password: {} }}] }}",
+        quote(&user.account),
+        if jetstream {
+            "jetstream: enabled, "
+        } else {
+            ""
+        },
+        quote(&user.user),
+        quote(&user.password),
+    )
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(", ")
+}
+
+/// A double-quoted string of the configuration language.
+fn quote(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_lists_its_links_and_quotes_what_it_is_given() {
+        let user = |account: &str| Credentials {
+            account: account.to_owned(),
+            user: String::from("u"),
+            password: String::from("p\"w"),
+        };
+        let cluster = ClusterSettings {
+            name: String::from("C"),
+            system: user("SYS"),
+            accounts: vec![user("APP")],
+            sync_interval: Some(String::from("always")),
+            domain: None,
+            extra: String::from("max_payload: 1MB"),
+        };
+        let node = NodeSettings {
+            name: String::from("n1"),
+            tags: vec![String::from("az:1")],
+            routes: vec![([127, 0, 0, 1], 7).into(), ([127, 0, 0, 1], 8).into()],
+            advertise: ([127, 0, 0, 1], 9).into(),
+        };
+        let text = render(
+            &cluster,
+            &node,
+            Placement {
+                listen: "127.0.0.1",
+                store: Path::new("/s"),
+                ports: Path::new("/p"),
+            },
+        );
+        for expected in [
+            "server_name: \"n1\"",
+            "routes: [\"nats://127.0.0.1:7\", \"nats://127.0.0.1:8\"]",
+            "sync_interval: \"always\"",
+            "server_tags: [\"az:1\"]",
+            r#""APP": { jetstream: enabled, users: [{ user: "u", password: "p\"w" }] }"#,
+            "system_account: \"SYS\"",
+            "max_payload: 1MB",
+        ] {
+            assert!(text.contains(expected), "{expected} is not in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! One node, and the few verbs that can be done to it.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::cluster::Cluster;
+use crate::error::{Error, Result};
+use crate::monitor::Monitor;
+use crate::runtime::{NodeKey, Signal, StoreArea};
+use crate::wait::{Probe, until};
+
+/// How long a killed server may take to be gone.
+const GONE_WITHIN: Duration = Duration::from_secs(10);
+/// How long a server that ends in good order may take: a lame duck lets its clients go first.
+const STOPPED_WITHIN: Duration = Duration::from_secs(60);
+
+/// What a node is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeState {
+    /// Its server runs.
+    Running,
+    /// Its server has ended, or was ended.
+    Stopped,
+    /// Its server exists and does nothing: connections stay open, nobody answers.
+    Paused,
+}
+
+impl fmt::Display for NodeState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+            Self::Paused => "paused",
+        })
+    }
+}
+
+/// A node of a [`Cluster`], by name. Making one costs nothing and checks nothing: a name
+/// the cluster does not have is an error of the first verb.
+#[derive(Debug, Clone)]
+pub struct Node<'a> {
+    cluster: &'a Cluster,
+    name: String,
+}
+
+impl<'a> Node<'a> {
+    pub(crate) fn new(cluster: &'a Cluster, name: &str) -> Self {
+        Self {
+            cluster,
+            name: name.to_owned(),
+        }
+    }
+
+    /// Its server name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it is doing.
+    ///
+    /// # Errors
+    /// [`Error::UnknownNode`].
+    pub fn state(&self) -> Result<NodeState> {
+        self.cluster.slot(&self.name, |slot| slot.state)
+    }
+
+    /// The address clients reach it at, the same for as long as the cluster lives.
+    ///
+    /// # Errors
+    /// [`Error::UnknownNode`].
+    pub fn client_url(&self) -> Result<String> {
+        self.cluster.slot(&self.name, |slot| {
+            format!("nats://{}", slot.client.address())
+        })
+    }
+
+    /// Its monitoring endpoints.
+    ///
+    /// # Errors
+    /// [`Error::UnknownNode`], or [`Error::IllegalTransition`] when it is stopped.
+    pub fn monitor(&self) -> Result<Monitor> {
+        self.cluster.monitor_of(&self.name)
+    }
+
+    /// Ends its server at once (SIGKILL). What was written stays in the page cache: this is a
+    /// crash of the process, not a loss of power.
+    ///
+    /// # Errors
+    /// [`Error::IllegalTransition`] when it is stopped already.
+    pub async fn kill(&self) -> Result<()> {
+        let _verb = self.cluster.verb().await;
+        let key = self.expect("kill", &[NodeState::Running, NodeState::Paused])?;
+        self.end(key, Signal::Kill, GONE_WITHIN).await
+    }
+
+    /// Ends its server as operators should (lame duck, SIGUSR2): it hands over its leaders,
+    /// lets its clients go, and writes its state down.
+    ///
+    /// # Errors
+    /// [`Error::IllegalTransition`] unless it is running; [`Error::Timeout`] when it does not end.
+    pub async fn stop(&self) -> Result<()> {
+        let _verb = self.cluster.verb().await;
+        let key = self.expect("stop", &[NodeState::Running])?;
+        self.end(key, Signal::LameDuck, STOPPED_WITHIN).await
+    }
+
+    /// Ends its server in good order, without the lame duck's courtesy (SIGTERM).
+    ///
+    /// # Errors
+    /// [`Error::IllegalTransition`] unless it is running; [`Error::Timeout`] when it does not end.
+    pub async fn terminate(&self) -> Result<()> {
+        let key = self.expect("terminate", &[NodeState::Running])?;
+        self.end(key, Signal::Terminate, STOPPED_WITHIN).await
+    }
+
+    /// Freezes its server (SIGSTOP): connections stay open, nothing is answered.
+    ///
+    /// # Errors
+    /// [`Error::IllegalTransition`] unless it is running.
+    pub async fn pause(&self) -> Result<()> {
+        let _verb = self.cluster.verb().await;
+        let key = self.expect("pause", &[NodeState::Running])?;
+        self.cluster.runtime().signal(key, Signal::Pause).await?;
+        self.cluster.set_state(key, NodeState::Paused);
+        Ok(())
+    }
+
+    /// Lets a paused server run on (SIGCONT).
+    ///
+    /// # Errors
+    /// [`Error::IllegalTransition`] unless it is paused.
+    pub async fn resume(&self) -> Result<()> {
+        let _verb = self.cluster.verb().await;
+        let key = self.expect("resume", &[NodeState::Paused])?;
+        self.cluster.runtime().signal(key, Signal::Resume).await?;
+        self.cluster.set_state(key, NodeState::Running);
+        Ok(())
+    }
+
+    /// Its disk is gone: removes the whole store of a stopped node.
+    ///
+    /// # Errors
+    /// [`Error::IllegalTransition`] unless it is stopped.
+    pub async fn wipe(&self) -> Result<()> {
+        self.wipe_area(&StoreArea::All).await
+    }
+
+    /// Removes part of a stopped node's disk.
+    ///
+    /// # Errors
+    /// [`Error::IllegalTransition`] unless it is stopped.
+    pub async fn wipe_area(&self, area: &StoreArea) -> Result<()> {
+        let _verb = self.cluster.verb().await;
+        let key = self.expect("wipe", &[NodeState::Stopped])?;
+        self.cluster.runtime().wipe(key, area).await
+    }
+
+    /// Starts a stopped node again under its own name. Returns once its server listens; it
+    /// may still have to catch up, see [`Cluster::wait_ready`].
+    ///
+    /// # Errors
+    /// [`Error::IllegalTransition`] unless it is stopped; [`Error::Exited`] with the end of
+    /// its log when the server does not stay up.
+    pub async fn start(&self) -> Result<()> {
+        let _verb = self.cluster.verb().await;
+        let key = self.expect("start", &[NodeState::Stopped])?;
+        self.cluster.launch(key).await
+    }
+
+    /// Starts a stopped node again under a new name: to the cluster it is another node, for a
+    /// server's identity is its name. Returns the node under that name.
+    ///
+    /// # Errors
+    /// As [`Node::start`]; [`Error::BadNodeName`] when the name is taken.
+    pub async fn start_as(&self, name: &str) -> Result<Node<'a>> {
+        let _verb = self.cluster.verb().await;
+        let key = self.expect("start", &[NodeState::Stopped])?;
+        self.cluster.rename(key, name)?;
+        self.cluster.launch(key).await?;
+        Ok(Self::new(self.cluster, name))
+    }
+
+    /// Copies part of a stopped node's disk to a local directory; whether there was any.
+    ///
+    /// # Errors
+    /// [`Error::IllegalTransition`] unless it is stopped: a copy of a store in use is torn.
+    pub async fn copy_store(&self, area: &StoreArea, to: &Path) -> Result<bool> {
+        let key = self.expect("copy the store of", &[NodeState::Stopped])?;
+        self.cluster.runtime().copy_store(key, area, to).await
+    }
+
+    /// The node's key, if it is in one of the states the verb is meant for.
+    fn expect(&self, verb: &'static str, states: &[NodeState]) -> Result<NodeKey> {
+        let (key, state) = self
+            .cluster
+            .slot(&self.name, |slot| (slot.key, slot.state))?;
+        if states.contains(&state) {
+            Ok(key)
+        } else {
+            Err(Error::IllegalTransition {
+                node: self.name.clone(),
+                verb,
+                state,
+            })
+        }
+    }
+
+    async fn end(&self, key: NodeKey, signal: Signal, within: Duration) -> Result<()> {
+        let runtime = self.cluster.runtime();
+        runtime.signal(key, signal).await?;
+        until(within, || async {
+            match runtime.exited(key).await {
+                Ok(Some(_)) => Probe::Ready(Ok(())),
+                Ok(None) => Probe::Pending(String::from("its server still runs")),
+                Err(error) => Probe::Ready(Err(error)),
+            }
+        })
+        .await
+        .map_err(|timed_out| timed_out.awaiting(format!("node `{}` to end", self.name)))??;
+        self.cluster.mark_stopped(key);
+        Ok(())
+    }
+}

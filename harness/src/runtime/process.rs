@@ -1,0 +1,290 @@
+//! Nodes as child processes on loopback: nothing to install but a server binary.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use tokio::runtime::Handle;
+
+use super::{Addresses, NodeKey, Runtime, Signal, StoreArea};
+use crate::config::{ClusterSettings, NodeSettings, Placement, render};
+use crate::error::{Error, Result, io_error};
+use crate::scratch::copy_tree;
+use crate::wait::{Probe, until};
+
+/// How long a server may take until it listens; usually some 30 ms.
+const LISTENS_WITHIN: Duration = Duration::from_secs(20);
+/// How much of a log an error carries.
+const LOG_TAIL_LINES: usize = 15;
+
+/// Runs nodes as children of the keeper's thread.
+#[derive(Debug)]
+pub(crate) struct ProcessRuntime {
+    binary: PathBuf,
+    root: PathBuf,
+    keeper: Handle,
+    children: Arc<Mutex<BTreeMap<NodeKey, Child>>>,
+}
+
+/// The file in which a server writes down the ports it picked.
+#[derive(Debug, Deserialize)]
+struct PortsFile {
+    nats: Vec<String>,
+    monitoring: Vec<String>,
+    cluster: Vec<String>,
+}
+
+impl ProcessRuntime {
+    pub(crate) fn new(binary: PathBuf, root: PathBuf, keeper: Handle) -> Self {
+        Self {
+            binary,
+            root,
+            keeper,
+            children: Arc::default(),
+        }
+    }
+
+    fn home(&self, key: NodeKey) -> PathBuf {
+        self.root.join(key.to_string())
+    }
+
+    fn area(&self, key: NodeKey, area: &StoreArea) -> PathBuf {
+        let store = self.home(key).join("store");
+        match area {
+            StoreArea::All => store,
+            StoreArea::Stream { account, stream } => store
+                .join("jetstream")
+                .join(account)
+                .join("streams")
+                .join(stream),
+        }
+    }
+
+    fn children(&self) -> MutexGuard<'_, BTreeMap<NodeKey, Child>> {
+        // The map is whole between any two statements, so a poisoned lock is still usable.
+        self.children.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the configuration and forks the server on the keeper's thread; returns its pid.
+    async fn fork(
+        &self,
+        key: NodeKey,
+        cluster: &ClusterSettings,
+        node: &NodeSettings,
+    ) -> Result<u32> {
+        let home = self.home(key);
+        let (store, config) = (home.join("store"), home.join("server.conf"));
+        fs::create_dir_all(&store).map_err(io_error(format!("creating {}", store.display())))?;
+        let text = render(
+            cluster,
+            node,
+            Placement {
+                listen: "127.0.0.1",
+                store: &store,
+                ports: &home,
+            },
+        );
+        fs::write(&config, text).map_err(io_error(format!("writing {}", config.display())))?;
+        let log_path = home.join("server.log");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(&log_path)
+            .map_err(io_error(format!("opening {}", log_path.display())))?;
+        let binary = self.binary.clone();
+        let children = Arc::clone(&self.children);
+        let spawned = self.keeper.spawn(async move {
+            let child = server_command(&binary, &config, &home, log)?.spawn()?;
+            let pid = child.id();
+            let mut children = children.lock().unwrap_or_else(PoisonError::into_inner);
+            children.insert(key, child);
+            Ok::<_, io::Error>(pid)
+        });
+        spawned
+            .await
+            .map_err(|error| io::Error::other(error.to_string()))
+            .flatten()
+            .map_err(io_error(format!("starting {}", self.binary.display())))
+    }
+
+    /// Waits until the server has written down its ports.
+    async fn listening(&self, key: NodeKey, node: &str, pid: u32) -> Result<Addresses> {
+        let file = self.home(key).join(format!("nats-server_{pid}.ports"));
+        let listens = until(LISTENS_WITHIN, || async {
+            match self.exited(key).await {
+                Ok(None) => {}
+                Ok(Some(status)) => return Probe::Ready(Err(status)),
+                Err(error) => return Probe::Ready(Err(error.to_string())),
+            }
+            match read_ports(&file) {
+                Ok(addresses) => Probe::Ready(Ok(addresses)),
+                Err(seen) => Probe::Pending(seen),
+            }
+        });
+        match listens.await {
+            Ok(Ok(addresses)) => Ok(addresses),
+            Ok(Err(status)) => Err(Error::Exited {
+                node: node.to_owned(),
+                status,
+                log_tail: self.log_tail(key).await,
+            }),
+            Err(timed_out) => Err(timed_out.awaiting(format!("node `{node}` to listen"))),
+        }
+    }
+}
+
+/// The command that runs a server: nothing inherited, a group of its own so that Ctrl-C does
+/// not reach it, and its death tied to ours.
+fn server_command(binary: &Path, config: &Path, home: &Path, log: File) -> io::Result<Command> {
+    use std::os::unix::process::CommandExt as _;
+    let mut command = Command::new(binary);
+    command
+        .arg("--config")
+        .arg(config)
+        .current_dir(home)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .process_group(0);
+    die_with_parent(&mut command);
+    Ok(command)
+}
+
+/// Has the kernel kill the child when the thread that forks it ends.
+#[cfg(target_os = "linux")]
+#[expect(
+    unsafe_code,
+    reason = "code between fork and exec can't be proven safe by the compiler"
+)]
+fn die_with_parent(command: &mut Command) {
+    use rustix::process::{Signal, set_parent_process_death_signal};
+    use std::os::unix::process::CommandExt as _;
+    // SAFETY: the closure makes one system call and touches neither memory nor locks that
+    // the forking process may have been using.
+    unsafe {
+        command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
+    }
+}
+
+/// Elsewhere a SIGKILL of the harness leaves its servers behind; everything else still ends them.
+#[cfg(not(target_os = "linux"))]
+fn die_with_parent(_command: &mut Command) {}
+
+fn read_ports(file: &Path) -> std::result::Result<Addresses, String> {
+    let text = fs::read(file).map_err(|_| String::from("no ports file yet"))?;
+    let ports: PortsFile =
+        serde_json::from_slice(&text).map_err(|error| format!("a ports file with {error}"))?;
+    let first = |urls: &[String], what: &str| -> std::result::Result<SocketAddr, String> {
+        urls.iter()
+            .find_map(|url| url.split("://").nth(1)?.parse().ok())
+            .ok_or_else(|| format!("a ports file without a {what} port: {urls:?}"))
+    };
+    Ok(Addresses {
+        client: first(&ports.nats, "client")?,
+        cluster: first(&ports.cluster, "cluster")?,
+        monitor: first(&ports.monitoring, "monitoring")?,
+    })
+}
+
+#[async_trait]
+impl Runtime for ProcessRuntime {
+    async fn launch(
+        &self,
+        key: NodeKey,
+        cluster: &ClusterSettings,
+        node: &NodeSettings,
+    ) -> Result<Addresses> {
+        let pid = self.fork(key, cluster, node).await?;
+        self.listening(key, &node.name, pid).await
+    }
+
+    async fn signal(&self, key: NodeKey, signal: Signal) -> Result<()> {
+        use rustix::process::{Pid, Signal as Os, kill_process};
+        let os = match signal {
+            Signal::Kill => Os::KILL,
+            Signal::Terminate => Os::TERM,
+            Signal::LameDuck => Os::USR2,
+            Signal::Pause => Os::STOP,
+            Signal::Resume => Os::CONT,
+        };
+        // The child is not reaped while the lock is held, so the pid can't be somebody else's.
+        let children = self.children();
+        let pid = children
+            .get(&key)
+            .and_then(|child| i32::try_from(child.id()).ok())
+            .and_then(Pid::from_raw);
+        let Some(pid) = pid else {
+            return Ok(());
+        };
+        kill_process(pid, os)
+            .map_err(io::Error::from)
+            .map_err(io_error(format!("signalling {key}")))
+    }
+
+    async fn exited(&self, key: NodeKey) -> Result<Option<String>> {
+        let mut children = self.children();
+        let Some(child) = children.get_mut(&key) else {
+            return Ok(Some(String::from("never started")));
+        };
+        let status = child
+            .try_wait()
+            .map_err(io_error(format!("waiting for {key}")))?;
+        Ok(status.map(|status| status.to_string()))
+    }
+
+    async fn wipe(&self, key: NodeKey, area: &StoreArea) -> Result<()> {
+        let path = self.area(key, area);
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other.map_err(io_error(format!("removing {}", path.display()))),
+        }
+    }
+
+    async fn copy_store(&self, key: NodeKey, area: &StoreArea, to: &Path) -> Result<bool> {
+        let from = self.area(key, area);
+        if !from.is_dir() {
+            return Ok(false);
+        }
+        copy_tree(&from, to).map(|()| true)
+    }
+
+    async fn copy_evidence(&self, key: NodeKey, to: &Path) -> Result<()> {
+        fs::create_dir_all(to).map_err(io_error(format!("creating {}", to.display())))?;
+        for name in ["server.conf", "server.log"] {
+            let from = self.home(key).join(name);
+            if from.exists() {
+                fs::copy(&from, to.join(name))
+                    .map_err(io_error(format!("copying {}", from.display())))?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn log_tail(&self, key: NodeKey) -> String {
+        let log = fs::read(self.home(key).join("server.log")).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
+    }
+}
+
+impl Drop for ProcessRuntime {
+    fn drop(&mut self) {
+        let mut children = std::mem::take(&mut *self.children());
+        for child in children.values_mut() {
+            // It may have ended already, which is as good.
+            let _killed = child.kill();
+        }
+        for child in children.values_mut() {
+            let _reaped = child.wait();
+        }
+    }
+}
