@@ -1,1 +1,6 @@
-//! x
+//! wip
+pub mod archive;
+pub mod backup;
+pub mod jetstream;
+pub mod ledger;
+pub mod model;

@@ -1,0 +1,110 @@
+//! Why a backup or a restore did not succeed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::archive::ArchiveError;
+use crate::jetstream::RequestError;
+
+/// The result of an engine call.
+pub type Result<T, E = BackupError> = std::result::Result<T, E>;
+
+/// A backup or restore that did not succeed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// The target of a backup is taken.
+    #[error("{} exists already; a backup never overwrites anything", path.display())]
+    TargetExists {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The stream to restore exists.
+    #[error("stream {stream} exists already; delete it first if the backup shall replace it")]
+    StreamExists {
+        /// The stream.
+        stream: String,
+    },
+    /// The directory is not a backup, or not a whole one.
+    #[error("{} is not a whole backup: {reason}", path.display())]
+    NotABackup {
+        /// The directory.
+        path: PathBuf,
+        /// What is missing or wrong.
+        reason: String,
+    },
+    /// The archive lacks messages that the stream had.
+    #[error(
+        "the archive of stream {stream} is incomplete: the stream had {expected} messages, \
+         {found} of them came (messages evicted or deleted meanwhile, or lost by the server)"
+    )]
+    Incomplete {
+        /// The stream.
+        stream: String,
+        /// What the stream had when the snapshot began.
+        expected: u64,
+        /// How many of those are in the archive.
+        found: u64,
+    },
+    /// The archive itself.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// A server did not do what it was asked.
+    #[error("{doing}: {source}")]
+    Request {
+        /// What was being done.
+        doing: String,
+        /// What went wrong.
+        #[source]
+        source: RequestError,
+    },
+    /// The restored stream is not what the backup holds.
+    #[error("the restored stream {stream} is not what the backup holds: {difference}")]
+    Differs {
+        /// The stream.
+        stream: String,
+        /// The first difference found.
+        difference: String,
+    },
+    /// A restore failed, and what it had begun could not be removed either.
+    #[error("{failure}; and the partial stream {stream} could not be removed: {removal}")]
+    LeftBehind {
+        /// The stream.
+        stream: String,
+        /// Why the restore failed.
+        failure: Box<BackupError>,
+        /// Why the removal failed.
+        removal: Box<BackupError>,
+    },
+    /// A stream that should be gone is still there.
+    #[error("stream {stream} is still there after {waited:.1?}; last seen: {last_seen}")]
+    NotGone {
+        /// The stream.
+        stream: String,
+        /// How long was waited.
+        waited: std::time::Duration,
+        /// The last answer.
+        last_seen: String,
+    },
+    /// The operating system.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done, and to which path.
+        what: String,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl BackupError {
+    pub(super) fn io(doing: &str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let what = format!("{doing} {}", path.display());
+        move |source| Self::Io { what, source }
+    }
+
+    pub(super) fn request(doing: impl Into<String>) -> impl FnOnce(RequestError) -> Self {
+        let doing = doing.into();
+        move |source| Self::Request { doing, source }
+    }
+}

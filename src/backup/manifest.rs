@@ -1,0 +1,38 @@
+//! Our own record of a backup, written last: with it a backup is whole, without it nothing is proven.
+
+use serde::{Deserialize, Serialize};
+
+use crate::archive::Form;
+use crate::model::ConsumerPosition;
+
+/// The version of this file's format that we write.
+pub(super) const FORMAT: u32 = 1;
+
+/// What a backup holds, and how to tell that it still does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this format.
+    pub format: u32,
+    /// The stream.
+    pub stream: String,
+    /// The archive's generation.
+    pub form: Form,
+    /// The archive's size in bytes.
+    pub archive_bytes: u64,
+    /// SHA-256 of the archive, in hexadecimal.
+    pub archive_sha256: String,
+    /// Messages in it.
+    pub messages: u64,
+    /// Sequence of the first message.
+    pub first_sequence: u64,
+    /// The last sequence the stream had used.
+    pub last_sequence: u64,
+    /// Its consumers and where they stand.
+    pub consumers: Vec<ConsumerPosition>,
+    /// Version of the server we were connected to.
+    pub server: Option<semver::Version>,
+    /// When the backup was complete, RFC 3339.
+    pub taken_at: String,
+    /// Version of Lifeboat.
+    pub lifeboat: String,
+}

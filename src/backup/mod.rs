@@ -1,0 +1,29 @@
+//! The engine: one stream to a directory, and back, believed only after its content was compared.
+
+mod error;
+mod manifest;
+mod removal;
+mod restore;
+mod source;
+mod take;
+
+pub use error::{BackupError, Result};
+pub use manifest::Manifest;
+pub use removal::remove_stream;
+pub use restore::{RestoreOptions, RestoreSummary, restore_stream};
+pub use source::StreamBackup;
+pub use take::{BackupOptions, BackupSummary, back_up_stream};
+
+/// Told how far a transfer is, as it goes. Called often: it must be quick.
+pub trait Progress: Send + Sync {
+    /// A phase begins, such as `sending`, of so many steps when that is known.
+    fn phase(&self, name: &'static str, total: Option<u64>);
+    /// So many steps of the phase are done.
+    fn done(&self, steps: u64);
+}
+
+/// Tells nobody.
+impl Progress for () {
+    fn phase(&self, _name: &'static str, _total: Option<u64>) {}
+    fn done(&self, _steps: u64) {}
+}

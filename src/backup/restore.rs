@@ -1,0 +1,230 @@
+//! Restoring a stream: sent, then read back and compared, and only then called restored.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use lifeboat_harness::wait::{Probe, until};
+use serde_json::Value;
+
+use super::error::{BackupError, Result};
+use super::source::StreamBackup;
+use super::{Progress, remove_stream};
+use crate::archive::Contents;
+use crate::jetstream::{Connection, RequestError, RestoreTuning, StreamInfo, read_messages};
+
+/// JetStream's error number for a name in use.
+const NAME_IN_USE: u32 = 10130;
+/// How long what a failed restore began may take to be gone.
+const REMOVED_WITHIN: Duration = Duration::from_secs(60);
+/// How long restored consumers may take to be seen; some 3 s were measured in clusters.
+const CONSUMERS_WITHIN: Duration = Duration::from_secs(30);
+
+/// What to change while restoring.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RestoreOptions {
+    /// Another number of replicas.
+    pub replicas: Option<usize>,
+}
+
+/// A restore that succeeded.
+#[derive(Debug, Clone)]
+pub struct RestoreSummary {
+    /// The stream.
+    pub stream: String,
+    /// Messages restored and compared.
+    pub messages: u64,
+    /// The last sequence.
+    pub last_sequence: u64,
+    /// Consumers restored.
+    pub consumers: usize,
+    /// Whether the backup's completeness was proven by a manifest.
+    pub sealed: bool,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// Restores the stream of a backup.
+///
+/// It counts as restored when every message of the archive was read back from the stream's
+/// leader with the same sequence, subject, headers, payload and time, and every consumer is
+/// there. When it fails after it began, what it began is deleted again.
+///
+/// # Errors
+/// [`BackupError::StreamExists`] when the name is taken, without touching anything.
+pub async fn restore_stream(
+    connection: &Connection,
+    directory: &Path,
+    options: RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<RestoreSummary> {
+    let began = Instant::now();
+    let backup = StreamBackup::open(directory).await?;
+    let stream = backup.stream().to_owned();
+    if connection.stream_info(&stream).await.is_ok() {
+        return Err(BackupError::StreamExists { stream });
+    }
+    if let Err(failure) = send_and_compare(connection, &backup, options, progress).await {
+        return Err(clean_up(connection, stream, failure).await);
+    }
+    Ok(RestoreSummary {
+        stream,
+        messages: backup.contents.messages.len() as u64,
+        last_sequence: backup.contents.last_sequence,
+        consumers: backup.contents.consumers.len(),
+        sealed: backup.manifest.is_some(),
+        elapsed: began.elapsed(),
+    })
+}
+
+async fn send_and_compare(
+    connection: &Connection,
+    backup: &StreamBackup,
+    options: RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let restored = send(connection, backup, options, progress).await?;
+    compare_state(backup, &restored)?;
+    compare_messages(connection, backup, progress).await?;
+    find_consumers(connection, backup).await
+}
+
+/// Deletes what a failed restore began. A name that was taken by somebody else is left alone.
+async fn clean_up(connection: &Connection, stream: String, failure: BackupError) -> BackupError {
+    if matches!(failure, BackupError::StreamExists { .. }) {
+        return failure;
+    }
+    match remove_stream(connection, &stream, REMOVED_WITHIN).await {
+        Ok(()) => failure,
+        Err(removal) => BackupError::LeftBehind {
+            stream,
+            failure: Box::new(failure),
+            removal: Box::new(removal),
+        },
+    }
+}
+
+/// Sends the archive, several chunks under way at once.
+async fn send(
+    connection: &Connection,
+    backup: &StreamBackup,
+    options: RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<StreamInfo> {
+    let stream = backup.stream();
+    let mut config = backup.config.clone();
+    if let Some(replicas) = options.replicas {
+        config["num_replicas"] = Value::from(replicas);
+    }
+    let tuning = RestoreTuning::for_connection(connection);
+    let mut transfer = connection
+        .restore(stream, &config, &backup.state, tuning)
+        .await
+        .map_err(|error| refused(stream, error))?;
+    let archive = backup.layout.archive(backup.contents.form);
+    let mut file = File::open(&archive).map_err(BackupError::io("reading", &archive))?;
+    let total = file.metadata().map(|meta| meta.len()).ok();
+    progress.phase("sending", total);
+    let sending = || BackupError::request(format!("sending {stream}"));
+    let mut sent = 0;
+    loop {
+        let mut chunk = Vec::with_capacity(tuning.chunk_bytes);
+        file.by_ref()
+            .take(tuning.chunk_bytes as u64)
+            .read_to_end(&mut chunk)
+            .map_err(BackupError::io("reading", &archive))?;
+        if chunk.is_empty() {
+            break;
+        }
+        sent += chunk.len() as u64;
+        transfer.send(Bytes::from(chunk)).await.map_err(sending())?;
+        progress.done(sent);
+    }
+    transfer.finish().await.map_err(sending())
+}
+
+/// Tells a name that is taken from everything else the server may say.
+fn refused(stream: &str, error: RequestError) -> BackupError {
+    if error.err_code() == Some(NAME_IN_USE) {
+        BackupError::StreamExists {
+            stream: stream.to_owned(),
+        }
+    } else {
+        BackupError::request(format!("asking to restore {stream}"))(error)
+    }
+}
+
+/// What the server says it has, at the moment it has it: nobody has published yet.
+fn compare_state(backup: &StreamBackup, restored: &StreamInfo) -> Result<()> {
+    let expected = (
+        backup.contents.messages.len() as u64,
+        backup.contents.last_sequence,
+    );
+    let found = (restored.state.messages, restored.state.last_seq);
+    if expected == found {
+        return Ok(());
+    }
+    Err(BackupError::Differs {
+        stream: backup.stream().to_owned(),
+        difference: format!(
+            "it holds {} messages up to sequence {}, the backup {} up to {}",
+            found.0, found.1, expected.0, expected.1
+        ),
+    })
+}
+
+/// Reads every message back and compares it with the archive's.
+async fn compare_messages(
+    connection: &Connection,
+    backup: &StreamBackup,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let Contents { messages, .. } = &backup.contents;
+    let stream = backup.stream();
+    progress.phase("comparing", Some(messages.len() as u64));
+    let mut stored = std::pin::pin!(read_messages(connection, stream, messages.keys().copied()));
+    let mut compared = 0;
+    for expected in messages.values() {
+        let Some(found) = stored.next().await else {
+            break;
+        };
+        let found = found
+            .map_err(BackupError::request(format!(
+                "reading back sequence {} of {stream}",
+                expected.sequence
+            )))?
+            .fingerprint();
+        if found != *expected {
+            return Err(BackupError::Differs {
+                stream: stream.to_owned(),
+                difference: format!("it has {found:?} where the backup has {expected:?}"),
+            });
+        }
+        compared += 1;
+        progress.done(compared);
+    }
+    Ok(())
+}
+
+/// Waits until every consumer of the archive is there: clusters assign them a moment later.
+async fn find_consumers(connection: &Connection, backup: &StreamBackup) -> Result<()> {
+    let stream = backup.stream();
+    for expected in &backup.contents.consumers {
+        let consumer = connection.consumer(stream, &expected.name);
+        until(CONSUMERS_WITHIN, || async {
+            match consumer.position().await {
+                Ok(_) => Probe::Ready(()),
+                Err(error) => Probe::Pending(error.to_string()),
+            }
+        })
+        .await
+        .map_err(|timed_out| BackupError::Differs {
+            stream: stream.to_owned(),
+            difference: format!("consumer {} is missing: {timed_out}", expected.name),
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,227 @@
+//! Taking a backup: received under a temporary name, read back, sealed, and only then given its name.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::error::{BackupError, Result};
+use super::manifest::{FORMAT, Manifest};
+use super::{Progress, source};
+use crate::archive::{BackupLayout, Contents, read_archive};
+use crate::jetstream::{Connection, Snapshot, SnapshotOptions};
+
+/// How to take a backup.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BackupOptions {
+    /// Leave the consumers out.
+    pub no_consumers: bool,
+}
+
+/// A backup that was taken.
+#[derive(Debug, Clone)]
+pub struct BackupSummary {
+    /// Where it is.
+    pub directory: PathBuf,
+    /// What it holds.
+    pub manifest: Manifest,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// `backup.json`, as the `nats` CLI reads and writes it.
+#[derive(Serialize)]
+struct Metadata<'a> {
+    config: &'a Value,
+    state: &'a Value,
+}
+
+/// An archive as it was received.
+struct Received {
+    path: PathBuf,
+    bytes: u64,
+    sha256: String,
+}
+
+/// Backs one stream up into a new directory.
+///
+/// The directory appears under its name only when it is whole: received, read back from disk
+/// and checked to the last record, compared with the stream's own count, and written to disk.
+///
+/// # Errors
+/// [`BackupError::TargetExists`] before anything is asked; otherwise whatever went wrong, with
+/// nothing left behind.
+pub async fn back_up_stream(
+    connection: &Connection,
+    stream: &str,
+    target: &Path,
+    options: BackupOptions,
+    progress: &dyn Progress,
+) -> Result<BackupSummary> {
+    let began = Instant::now();
+    if target.exists() {
+        return Err(BackupError::TargetExists {
+            path: target.to_owned(),
+        });
+    }
+    let parent = match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    fs::create_dir_all(parent).map_err(BackupError::io("creating", parent))?;
+    let staging = tempfile::Builder::new()
+        .prefix(".lifeboat-partial-")
+        .tempdir_in(parent)
+        .map_err(BackupError::io("creating a directory in", parent))?;
+    let layout = BackupLayout::at(staging.path());
+
+    let mut snapshot = connection
+        .snapshot(
+            stream,
+            SnapshotOptions {
+                no_consumers: options.no_consumers,
+            },
+        )
+        .await
+        .map_err(BackupError::request(format!(
+            "asking for a snapshot of {stream}"
+        )))?;
+    progress.phase("receiving", None);
+    let received = receive(&mut snapshot, stream, staging.path(), progress).await?;
+    progress.phase("checking", None);
+    let contents = source::decode(&received.path).await?;
+    check_complete(stream, &snapshot, &contents)?;
+
+    let archive = layout.archive(contents.form);
+    fs::rename(&received.path, &archive).map_err(BackupError::io("naming", &archive))?;
+    write_json(
+        &layout.metadata(),
+        &Metadata {
+            config: &snapshot.config,
+            state: &snapshot.state,
+        },
+    )?;
+    let manifest = describe(stream, connection, &contents, received);
+    write_json(&layout.manifest(), &manifest)?;
+    seal(staging, target, parent)?;
+    Ok(BackupSummary {
+        directory: target.to_owned(),
+        manifest,
+        elapsed: began.elapsed(),
+    })
+}
+
+/// Writes the chunks down as they come.
+async fn receive(
+    snapshot: &mut Snapshot,
+    stream: &str,
+    directory: &Path,
+    progress: &dyn Progress,
+) -> Result<Received> {
+    let path = directory.join("received.s2");
+    let mut file = File::create_new(&path).map_err(BackupError::io("creating", &path))?;
+    let mut hasher = Sha256::new();
+    let mut bytes = 0;
+    while let Some(chunk) = snapshot
+        .next_chunk()
+        .await
+        .map_err(BackupError::request(format!("receiving {stream}")))?
+    {
+        file.write_all(&chunk)
+            .map_err(BackupError::io("writing", &path))?;
+        hasher.update(&chunk);
+        bytes += chunk.len() as u64;
+        progress.done(bytes);
+    }
+    file.sync_all().map_err(BackupError::io("syncing", &path))?;
+    let sha256 = source::hex(&hasher.finalize());
+    Ok(Received {
+        path,
+        bytes,
+        sha256,
+    })
+}
+
+/// Compares the archive with the stream's count when the snapshot began. Messages published
+/// since then may be in a tar as well, and count for nothing here.
+fn check_complete(stream: &str, snapshot: &Snapshot, contents: &Contents) -> Result<()> {
+    let state = snapshot
+        .figures()
+        .map_err(BackupError::request("reading the stream's state"))?;
+    let found = contents.messages.range(..=state.last_seq).count() as u64;
+    if found < state.messages {
+        return Err(BackupError::Incomplete {
+            stream: stream.to_owned(),
+            expected: state.messages,
+            found,
+        });
+    }
+    Ok(())
+}
+
+fn describe(
+    stream: &str,
+    connection: &Connection,
+    contents: &Contents,
+    received: Received,
+) -> Manifest {
+    Manifest {
+        format: FORMAT,
+        stream: stream.to_owned(),
+        form: contents.form,
+        archive_bytes: received.bytes,
+        archive_sha256: received.sha256,
+        messages: contents.messages.len() as u64,
+        first_sequence: contents.first_sequence(),
+        last_sequence: contents.last_sequence,
+        consumers: contents.consumers.clone(),
+        server: connection.server_version(),
+        taken_at: OffsetDateTime::now_utc()
+            .format(&Rfc3339)
+            .unwrap_or_default(),
+        lifeboat: String::from(env!("CARGO_PKG_VERSION")),
+    }
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_vec_pretty(value).map_err(|error| BackupError::Io {
+        what: format!("writing {}", path.display()),
+        source: error.into(),
+    })?;
+    File::create_new(path)
+        .and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()))
+        .map_err(BackupError::io("writing", path))
+}
+
+/// Gives the directory its name, in an order that survives a loss of power: content first,
+/// then the directory's own entries, then the name.
+fn seal(staging: tempfile::TempDir, target: &Path, parent: &Path) -> Result<()> {
+    let sync = |path: &Path| {
+        File::open(path)
+            .and_then(|directory| directory.sync_all())
+            .map_err(BackupError::io("syncing", path))
+    };
+    sync(staging.path())?;
+    fs::rename(staging.path(), target).map_err(BackupError::io("naming", target))?;
+    // Renamed away: there is nothing left for it to remove.
+    let _gone = staging.keep();
+    sync(parent)
+}
+
+/// Reads an archive without blocking the runtime.
+pub(super) async fn read_in_background(path: PathBuf) -> Result<Contents> {
+    let read = tokio::task::spawn_blocking(move || read_archive(&path)).await;
+    match read {
+        Ok(contents) => Ok(contents?),
+        Err(error) => Err(BackupError::Io {
+            what: String::from("reading the archive"),
+            source: std::io::Error::other(error),
+        }),
+    }
+}

@@ -1,0 +1,192 @@
+//! Sending a stream back: `$JS.API.STREAM.RESTORE`, then chunks, every one of them answered.
+//!
+//! Several chunks are under way at once; one at a time would be limited by the round trip. The
+//! server gives up without a word when five seconds pass between two chunks. An answer is
+//! empty, or an error that ends the restore; the answer to the empty last chunk is the
+//! stream's own information and may take as long as the server needs to load it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use async_nats::{Message, StatusCode, Subscriber};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout};
+
+use super::connection::{Connection, decode};
+use super::error::{RequestError, Result};
+use super::stream::StreamInfo;
+
+/// How a restore is paced.
+#[derive(Debug, Clone, Copy)]
+pub struct RestoreTuning {
+    /// Bytes in a chunk.
+    pub chunk_bytes: usize,
+    /// Chunks under way at once.
+    pub in_flight: usize,
+}
+
+impl RestoreTuning {
+    /// What was fastest on loopback, within the largest message the server takes.
+    pub fn for_connection(connection: &Connection) -> Self {
+        Self {
+            chunk_bytes: (512 << 10).min(connection.max_payload() / 2).max(1),
+            in_flight: 8,
+        }
+    }
+}
+
+/// How long one chunk's answer may take: the server writes to its disk before it answers.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// How long the last answer may take: the server loads the whole stream first.
+const LOADED_WITHIN: Duration = Duration::from_secs(600);
+/// In a fresh cluster, interest in the restore's subject may take a moment to spread.
+const INTEREST_WITHIN: Duration = Duration::from_secs(3);
+
+/// A restore under way.
+#[derive(Debug)]
+pub struct RestoreTransfer {
+    connection: Connection,
+    subject: String,
+    inbox: String,
+    answers: Subscriber,
+    waiting: BTreeSet<u64>,
+    sent: u64,
+    tuning: RestoreTuning,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    deliver_subject: String,
+}
+
+impl Connection {
+    /// Begins to restore a stream: from now on its name is taken.
+    ///
+    /// # Errors
+    /// [`RequestError::Refused`] with the server's reason, such as a name in use (10130).
+    pub async fn restore(
+        &self,
+        stream: &str,
+        config: &Value,
+        state: &Value,
+        tuning: RestoreTuning,
+    ) -> Result<RestoreTransfer> {
+        let body = json!({ "config": config, "state": state });
+        let answer: Answer = self
+            .call(&format!("STREAM.RESTORE.{stream}"), &body)
+            .await?;
+        let inbox = self.client().new_inbox();
+        let answers = self
+            .client()
+            .subscribe(format!("{inbox}.*"))
+            .await
+            .map_err(|error| RequestError::disconnected(&answer.deliver_subject, &error))?;
+        Ok(RestoreTransfer {
+            connection: self.clone(),
+            subject: answer.deliver_subject,
+            inbox,
+            answers,
+            waiting: BTreeSet::new(),
+            sent: 0,
+            tuning,
+        })
+    }
+}
+
+impl RestoreTransfer {
+    /// Sends a chunk, after waiting for earlier ones to be answered as far as needed.
+    ///
+    /// # Errors
+    /// As soon as any chunk was answered with an error, or not in time.
+    pub async fn send(&mut self, chunk: Bytes) -> Result<()> {
+        while self.waiting.len() >= self.tuning.in_flight.max(1) {
+            self.take_answer().await?;
+        }
+        let first = self.sent == 0;
+        self.publish(chunk.clone()).await?;
+        if first {
+            self.settle_first(chunk).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends the end and waits for the server to have the stream.
+    ///
+    /// # Errors
+    /// When the server refuses what it was sent.
+    pub async fn finish(mut self) -> Result<StreamInfo> {
+        while !self.waiting.is_empty() {
+            self.take_answer().await?;
+        }
+        self.publish(Bytes::new()).await?;
+        let answer = self.next_answer(LOADED_WITHIN).await?;
+        self.check_status(&answer)?;
+        decode(&self.subject, &answer.payload)
+    }
+
+    /// Sends the first chunk again while nobody listens yet: nothing of it was taken.
+    async fn settle_first(&mut self, chunk: Bytes) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            match self.take_answer().await {
+                Err(RequestError::NoResponders { .. }) if began.elapsed() < INTEREST_WITHIN => {
+                    self.waiting.clear();
+                    self.publish(chunk.clone()).await?;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn publish(&mut self, chunk: Bytes) -> Result<()> {
+        self.sent += 1;
+        self.waiting.insert(self.sent);
+        let reply = format!("{}.{}", self.inbox, self.sent);
+        self.connection
+            .client()
+            .publish_with_reply(self.subject.clone(), reply, chunk)
+            .await
+            .map_err(|error| RequestError::disconnected(&self.subject, &error))
+    }
+
+    /// Waits for the answer to any chunk under way.
+    async fn take_answer(&mut self) -> Result<()> {
+        let answer = self.next_answer(ANSWER_WITHIN).await?;
+        self.check_status(&answer)?;
+        if !answer.payload.is_empty() {
+            decode::<Value>(&self.subject, &answer.payload)?;
+        }
+        let number = answer
+            .subject
+            .rsplit('.')
+            .next()
+            .and_then(|n| n.parse().ok());
+        if let Some(number) = number {
+            self.waiting.remove(&number);
+        }
+        Ok(())
+    }
+
+    async fn next_answer(&mut self, within: Duration) -> Result<Message> {
+        timeout(within, self.answers.next())
+            .await
+            .map_err(|_| RequestError::TimedOut {
+                subject: self.subject.clone(),
+                within,
+            })?
+            .ok_or_else(|| RequestError::disconnected(&self.subject, "the subscription ended"))
+    }
+
+    fn check_status(&self, answer: &Message) -> Result<()> {
+        match answer.status {
+            None => Ok(()),
+            Some(StatusCode::NO_RESPONDERS) => Err(RequestError::NoResponders {
+                subject: self.subject.clone(),
+            }),
+            Some(status) => Err(RequestError::unreadable(&self.subject, &status)),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Streams: made, asked, deleted. Configurations pass through as the server's own JSON, so that
+//! nothing a newer server knows gets lost on the way.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::connection::Connection;
+use super::error::Result;
+
+/// What a stream is and holds, as its leader tells it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct StreamInfo {
+    /// The configuration, as the server gave it.
+    pub config: Value,
+    /// What it holds.
+    pub state: StreamState,
+    /// Its raft group; absent on a standalone server.
+    #[serde(default)]
+    pub cluster: Option<StreamGroup>,
+}
+
+/// What a stream holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub struct StreamState {
+    /// Messages in it.
+    pub messages: u64,
+    /// Bytes they take in the store.
+    pub bytes: u64,
+    /// The first sequence.
+    pub first_seq: u64,
+    /// The last sequence.
+    pub last_seq: u64,
+    /// Its consumers.
+    #[serde(default)]
+    pub consumer_count: usize,
+}
+
+/// A stream's raft group.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct StreamGroup {
+    /// The leader's server name.
+    #[serde(default)]
+    pub leader: Option<String>,
+    /// The followers.
+    #[serde(default)]
+    pub replicas: Vec<StreamReplica>,
+}
+
+/// A follower, as the leader sees it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct StreamReplica {
+    /// Its server name.
+    pub name: String,
+}
+
+impl StreamInfo {
+    /// The leader's server name, when there is one.
+    pub fn leader(&self) -> Option<&str> {
+        let leader = self.cluster.as_ref()?.leader.as_deref()?;
+        (!leader.is_empty()).then_some(leader)
+    }
+
+    /// The server names of the followers, in the order of their names.
+    pub fn followers(&self) -> Vec<&str> {
+        let replicas = self.cluster.iter().flat_map(|group| &group.replicas);
+        let mut names: Vec<_> = replicas.map(|replica| replica.name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+impl Connection {
+    /// Makes a stream.
+    ///
+    /// # Errors
+    /// [`super::RequestError::Refused`] with the server's reason.
+    pub async fn create_stream(&self, name: &str, config: &Value) -> Result<StreamInfo> {
+        self.call(&format!("STREAM.CREATE.{name}"), config).await
+    }
+
+    /// Asks a stream what it is and holds.
+    ///
+    /// # Errors
+    /// [`super::RequestError::is_stream_not_found`] tells when there is none.
+    pub async fn stream_info(&self, name: &str) -> Result<StreamInfo> {
+        self.call(&format!("STREAM.INFO.{name}"), &json!({})).await
+    }
+
+    /// Asks for a stream to be deleted. Without an answer it may have been.
+    ///
+    /// # Errors
+    /// [`super::RequestError::is_stream_not_found`] tells when there is none.
+    pub async fn delete_stream(&self, name: &str) -> Result<()> {
+        self.call::<Value>(&format!("STREAM.DELETE.{name}"), &json!({}))
+            .await
+            .map(|_| ())
+    }
+}

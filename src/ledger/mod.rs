@@ -1,0 +1,7 @@
+//! What happened in a drill, event by event, on disk as it happens and readable afterwards.
+
+mod event;
+mod file;
+
+pub use event::{AckOutcome, Event, FaultKind, LossScope, PublishOutcome, Stamped, StepEnd};
+pub use file::{Ledger, LedgerError, read_ledger};

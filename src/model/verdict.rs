@@ -1,0 +1,38 @@
+//! How a drill ends. Three ways, because a check that did not run proves nothing.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The outcome of a drill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Everything that was promised was seen.
+    Held,
+    /// Something that was promised was seen not to be so.
+    Broken,
+    /// It can't be told: a check did not run, or the drill could not be set up.
+    Inconclusive,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Held => "held",
+            Self::Broken => "broken",
+            Self::Inconclusive => "inconclusive",
+        })
+    }
+}
+
+/// The verdict a scenario states for the server version at hand, with the known defect that
+/// explains it when it is not `held`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expected {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The known defect, such as `nats-server#2792`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+}
