@@ -4,3 +4,4 @@ pub mod backup;
 pub mod jetstream;
 pub mod ledger;
 pub mod model;
+pub mod scenario;

@@ -1,0 +1,138 @@
+//! The drills that come with the program, and those in files of the user's own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::diagnostic::{Diagnostic, meant};
+use super::resolve::load;
+use super::resolved::Scenario;
+
+/// A scenario's path and text.
+macro_rules! built_in {
+    ($name:literal) => {
+        (
+            concat!("scenarios/core/", $name, ".toml"),
+            include_str!(concat!("../../scenarios/core/", $name, ".toml")),
+        )
+    };
+}
+
+/// The core drills, compiled in so that the program needs no files beside it.
+const BUILT_IN: [(&str, &str); 6] = [
+    built_in!("r3-follower-replaced"),
+    built_in!("r3-leader-replaced"),
+    built_in!("r3-not-removed"),
+    built_in!("r3-no-spare"),
+    built_in!("r1-restored-from-backup"),
+    built_in!("r1-without-backup"),
+];
+
+/// Where a scenario came from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The file; for a built-in scenario its path in the project.
+    pub path: PathBuf,
+    /// The text, kept as evidence.
+    pub text: String,
+    /// What it means.
+    pub scenario: Scenario,
+}
+
+/// The built-in scenarios.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    sources: Vec<Source>,
+}
+
+impl Catalog {
+    /// Resolves every built-in scenario.
+    ///
+    /// # Errors
+    /// Never in a released program: a test resolves them all.
+    pub fn built_in() -> Result<Self, Diagnostic> {
+        let sources = BUILT_IN
+            .iter()
+            .map(|(path, text)| resolve(Path::new(path), text))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { sources })
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// Finds what a user named: a built-in scenario, or a file.
+    ///
+    /// # Errors
+    /// A [`Diagnostic`] that says what there is.
+    pub fn find(&self, name_or_file: &str) -> Result<Source, Diagnostic> {
+        if let Some(source) = self
+            .sources
+            .iter()
+            .find(|known| known.scenario.name == name_or_file)
+        {
+            return Ok(source.clone());
+        }
+        let path = Path::new(name_or_file);
+        let is_file = path.extension().is_some() || path.components().count() > 1 || path.exists();
+        if is_file {
+            return read(path);
+        }
+        let names: Vec<_> = self
+            .sources
+            .iter()
+            .map(|source| source.scenario.name.as_str())
+            .collect();
+        Err(Diagnostic {
+            path: path.to_owned(),
+            position: None,
+            message: format!(
+                "neither a scenario nor a file; `lifeboat drill list` shows the scenarios{}",
+                meant(name_or_file, &names)
+            ),
+        })
+    }
+}
+
+/// Reads and resolves a scenario file.
+fn read(path: &Path) -> Result<Source, Diagnostic> {
+    let text = fs::read_to_string(path).map_err(|error| Diagnostic {
+        path: path.to_owned(),
+        position: None,
+        message: error.to_string(),
+    })?;
+    resolve(path, &text)
+}
+
+fn resolve(path: &Path, text: &str) -> Result<Source, Diagnostic> {
+    Ok(Source {
+        path: path.to_owned(),
+        text: text.to_owned(),
+        scenario: load(path, text)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_scenario_resolves_under_its_files_name() {
+        for source in Catalog::built_in().unwrap().all() {
+            assert_eq!(
+                source.path.file_stem().unwrap().to_str(),
+                Some(source.scenario.name.as_str())
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_nearly_right_is_suggested() {
+        let catalog = Catalog::built_in().unwrap();
+        let message = catalog.find("r3-no-spar").unwrap_err().to_string();
+        assert!(message.contains("did you mean `r3-no-spare`?"), "{message}");
+        let missing = catalog.find("no/such/file.toml").unwrap_err().to_string();
+        assert!(missing.starts_with("no/such/file.toml: "), "{missing}");
+    }
+}

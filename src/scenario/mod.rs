@@ -1,0 +1,13 @@
+//! Scenario files: what breaks, and what must be true afterwards. As written ([`written`]),
+//! and as resolved ([`Scenario`]): with every name checked and every default filled in.
+
+mod catalog;
+mod diagnostic;
+mod resolve;
+mod resolved;
+mod written;
+
+pub use catalog::{Catalog, Source};
+pub use diagnostic::Diagnostic;
+pub use resolve::load;
+pub use resolved::{Expectations, KnownVerdict, Load, NodeChoice, Scenario, Step, StreamSpec};
