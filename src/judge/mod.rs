@@ -1,0 +1,97 @@
+//! Judges: pure functions from what happened to what it means. They can be run again, on any
+//! ledger, at any time.
+
+mod consumers;
+mod delivery;
+mod finding;
+mod history;
+mod recovery;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub use finding::{Figures, Finding, FindingKind, Judgement};
+
+use crate::ledger::{Event, LossScope, Stamped, StepEnd};
+use history::History;
+
+/// What a drill is judged by.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Which acknowledged messages are gone.
+    pub lost: LossScope,
+    /// How many replicas hold each stream.
+    pub replicas: usize,
+    /// The longest recovery allowed.
+    pub recovery_time: Option<Duration>,
+    /// The longest time without an acknowledged message allowed.
+    pub write_outage: Option<Duration>,
+    /// Fewer acknowledged messages than this prove nothing.
+    pub min_acknowledged: u64,
+    /// The streams, and the consumers of each.
+    pub streams: BTreeMap<String, Vec<String>>,
+}
+
+/// Judges a drill by its ledger.
+pub fn judge(rules: &Rules, events: &[Stamped]) -> Judgement {
+    let history = History::of(events);
+    let mut findings = steps(events);
+    let mut figures = Figures::default();
+    for (stream, consumers) in &rules.streams {
+        let Some(stream_history) = history.streams.get(stream.as_str()) else {
+            let text = format!("nothing was ever sent to {stream}");
+            findings.push(Finding::inconclusive(FindingKind::NotChecked, text));
+            continue;
+        };
+        delivery::judge(rules, stream_history, &history, &mut figures, &mut findings);
+        for consumer in consumers {
+            consumers::judge(consumer, stream_history, &mut figures, &mut findings);
+        }
+    }
+    recovery::judge(rules, &history, &mut figures, &mut findings);
+    if figures.acknowledged < rules.min_acknowledged {
+        let (found, wanted) = (figures.acknowledged, rules.min_acknowledged);
+        let text = format!(
+            "only {found} messages were acknowledged; {wanted} are needed to tell anything"
+        );
+        findings.push(Finding::inconclusive(FindingKind::NotChecked, text));
+    }
+    Judgement::new(findings, figures)
+}
+
+/// What the steps themselves say.
+fn steps(events: &[Stamped]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut open = None;
+    for stamped in events {
+        if let Event::StepBegan { text, .. } = &stamped.event {
+            open = Some(text.as_str());
+        } else if let Event::StepEnded { end, .. } = &stamped.event {
+            let text = open.take().unwrap_or("a step");
+            match end {
+                StepEnd::Done => {}
+                StepEnd::Broken { reason } => findings.push(Finding::broken(
+                    FindingKind::StepFailed,
+                    format!("{text}: {reason}"),
+                )),
+                StepEnd::Impossible { reason } => findings.push(Finding::inconclusive(
+                    FindingKind::NotChecked,
+                    format!("{text}: {reason}"),
+                )),
+            }
+        } else if let Event::Aborted { reason } = &stamped.event {
+            findings.push(Finding::inconclusive(
+                FindingKind::NotChecked,
+                reason.clone(),
+            ));
+        }
+    }
+    if let Some(text) = open {
+        let text = format!("{text}: it never ended");
+        findings.push(Finding::inconclusive(FindingKind::NotChecked, text));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests;

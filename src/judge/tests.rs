@@ -1,0 +1,445 @@
+//! Planted violations are found, and clean histories are clean.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::ledger::{AckOutcome, FaultKind, PublishOutcome};
+use crate::model::{ConsumerPosition, Digest, Fingerprint, SequencePair, Verdict};
+
+const S: &str = "S";
+const C: &str = "c";
+
+/// What a test does to what a replica holds.
+type Change = fn(&mut Vec<Fingerprint>);
+
+/// A ledger in the making. Every message is published, delivered and acknowledged.
+struct Story {
+    events: Vec<Event>,
+    stream: Vec<Fingerprint>,
+}
+
+fn message(number: u64, sequence: u64) -> Fingerprint {
+    Fingerprint {
+        sequence,
+        id: format!("m{number}"),
+        subject: String::from("s"),
+        time_ns: i64::try_from(number).unwrap(),
+        headers: Digest::of(b"h"),
+        payload: Digest::of(&number.to_le_bytes()),
+    }
+}
+
+impl Story {
+    fn new() -> Self {
+        Self {
+            events: vec![Event::LoadBegan],
+            stream: Vec::new(),
+        }
+    }
+
+    fn publish(&mut self, numbers: std::ops::RangeInclusive<u64>) -> &mut Self {
+        for number in numbers {
+            let sequence = self.stream.last().map_or(1, |last| last.sequence + 1);
+            let message = message(number, sequence);
+            self.send(&message, PublishOutcome::Acknowledged { sequence });
+            self.deliver(&message);
+            self.stream.push(message);
+        }
+        self
+    }
+
+    fn send(&mut self, message: &Fingerprint, outcome: PublishOutcome) {
+        self.events.push(Event::Sent {
+            stream: S.into(),
+            id: message.id.clone(),
+            subject: message.subject.clone(),
+            headers: message.headers,
+            payload: message.payload,
+        });
+        self.events.push(Event::Published {
+            stream: S.into(),
+            id: message.id.clone(),
+            outcome,
+        });
+    }
+
+    fn deliver(&mut self, message: &Fingerprint) {
+        self.events.push(Event::Delivered {
+            stream: S.into(),
+            consumer: C.into(),
+            attempt: 1,
+            message: message.clone(),
+        });
+        self.events.push(Event::Acked {
+            stream: S.into(),
+            consumer: C.into(),
+            id: message.id.clone(),
+            outcome: AckOutcome::Confirmed,
+        });
+    }
+
+    fn fault(&mut self) -> &mut Self {
+        self.events.extend([
+            Event::StepBegan {
+                number: 1,
+                text: "kill".into(),
+            },
+            Event::FaultBegan {
+                fault: FaultKind::KillAndWipe,
+                node: "n1".into(),
+            },
+            Event::StepEnded {
+                number: 1,
+                end: StepEnd::Done,
+            },
+        ]);
+        self
+    }
+
+    fn backup(&mut self, floor: u64) -> &mut Self {
+        let last = self.stream.last().unwrap().sequence;
+        let pair = |stream| SequencePair {
+            consumer: stream,
+            stream,
+        };
+        self.events.push(Event::BackedUp {
+            stream: S.into(),
+            backup: "b".into(),
+            messages: last,
+            last_sequence: last,
+            consumers: vec![ConsumerPosition {
+                name: C.into(),
+                delivered: pair(floor),
+                ack_floor: pair(floor),
+                pending: BTreeSet::new(),
+            }],
+        });
+        self
+    }
+
+    fn restore(&mut self, keep: usize) -> &mut Self {
+        self.stream.truncate(keep);
+        self.events.extend([
+            Event::Deleting { stream: S.into() },
+            Event::Restored {
+                stream: S.into(),
+                backup: "b".into(),
+            },
+            Event::Recovered { stream: S.into() },
+        ]);
+        self
+    }
+
+    /// Ends the story: each replica as the stream is, changed by a function.
+    fn end(&mut self, replicas: &[Change]) -> Vec<Stamped> {
+        self.events.push(Event::LoadEnded);
+        let last = self.stream.last().map_or(0, |last| last.sequence);
+        let pair = SequencePair {
+            consumer: last,
+            stream: last,
+        };
+        self.events.push(Event::Position {
+            stream: S.into(),
+            position: ConsumerPosition {
+                name: C.into(),
+                delivered: pair,
+                ack_floor: pair,
+                pending: BTreeSet::new(),
+            },
+            undelivered: 0,
+        });
+        for (index, change) in replicas.iter().enumerate() {
+            let node = format!("n{}", index + 2);
+            let mut held = self.stream.clone();
+            change(&mut held);
+            let messages = held.len() as u64;
+            for message in held {
+                self.events.push(Event::Held {
+                    stream: S.into(),
+                    node: node.clone(),
+                    message,
+                });
+            }
+            self.events.push(Event::ReplicaRead {
+                stream: S.into(),
+                node,
+                messages,
+                defects: vec![],
+            });
+        }
+        let events = self.events.drain(..).enumerate();
+        events
+            .map(|(index, event)| Stamped {
+                at_us: index as u64,
+                event,
+            })
+            .collect()
+    }
+}
+
+fn rules(lost: LossScope, replicas: usize) -> Rules {
+    Rules {
+        lost,
+        replicas,
+        recovery_time: None,
+        write_outage: None,
+        min_acknowledged: 1,
+        streams: BTreeMap::from([(S.into(), vec![C.into()])]),
+    }
+}
+
+fn kinds(judgement: &Judgement) -> Vec<FindingKind> {
+    judgement
+        .findings
+        .iter()
+        .map(|finding| finding.kind)
+        .collect()
+}
+
+fn same(_: &mut Vec<Fingerprint>) {}
+
+fn judged(lost: LossScope, story: &mut Story, replicas: &[Change]) -> Judgement {
+    judge(&rules(lost, replicas.len()), &story.end(replicas))
+}
+
+#[test]
+fn a_clean_history_holds() {
+    let judgement = judged(
+        LossScope::Nothing,
+        Story::new().publish(1..=9),
+        &[same, same],
+    );
+    assert_eq!(judgement.findings, []);
+    assert_eq!(judgement.verdict, Verdict::Held);
+    assert_eq!(
+        (judgement.figures.acknowledged, judgement.figures.lost),
+        (9, 0)
+    );
+}
+
+#[test]
+fn a_loss_everywhere_is_told_by_its_shape() {
+    let cases: [(Change, FindingKind); 3] = [
+        (|held| drop(held.drain(..2)), FindingKind::LostHead),
+        (|held| drop(held.remove(4)), FindingKind::LostHole),
+        (|held| held.truncate(7), FindingKind::LostTail),
+    ];
+    for (change, kind) in cases {
+        let judgement = judged(
+            LossScope::Nothing,
+            Story::new().publish(1..=9),
+            &[change, change],
+        );
+        assert_eq!(judgement.verdict, Verdict::Broken);
+        assert!(kinds(&judgement).contains(&kind), "{judgement:?}");
+    }
+    let nothing: Change = Vec::clear;
+    let judgement = judged(LossScope::Nothing, Story::new().publish(1..=9), &[nothing]);
+    assert_eq!(judgement.figures.lost, 9);
+    assert_eq!(judgement.verdict, Verdict::Broken);
+}
+
+#[test]
+fn what_one_replica_has_wrong_is_found_there() {
+    let cases: [(Change, FindingKind); 7] = [
+        (|held| drop(held.remove(4)), FindingKind::ReplicaLacks),
+        (
+            |held| held[3].payload = Digest::of(b"other"),
+            FindingKind::Altered,
+        ),
+        (
+            |held| held[3].headers = Digest::of(b"other"),
+            FindingKind::Altered,
+        ),
+        (|held| held[3].time_ns += 1, FindingKind::Altered),
+        (|held| held.push(message(1, 10)), FindingKind::Duplicated),
+        (|held| held.push(message(99, 10)), FindingKind::Unexpected),
+        (
+            |held| {
+                let (one, two) = (held[3].sequence, held[4].sequence);
+                held.swap(3, 4);
+                (held[3].sequence, held[4].sequence) = (one, two);
+            },
+            FindingKind::Reordered,
+        ),
+    ];
+    for (change, kind) in cases {
+        let judgement = judged(
+            LossScope::Nothing,
+            Story::new().publish(1..=9),
+            &[same, change],
+        );
+        let found = kinds(&judgement);
+        assert!(found.contains(&kind), "{kind:?}: {judgement:?}");
+        assert!(
+            found.contains(&FindingKind::ReplicasDiffer),
+            "{judgement:?}"
+        );
+    }
+}
+
+#[test]
+fn a_refused_message_must_not_be_there_and_an_unknown_one_may() {
+    let reason = String::from("no responders");
+    let outcomes = [
+        (
+            PublishOutcome::Refused {
+                reason: reason.clone(),
+            },
+            Verdict::Broken,
+        ),
+        (PublishOutcome::Unknown { reason }, Verdict::Held),
+    ];
+    for (outcome, verdict) in outcomes {
+        let mut story = Story::new();
+        story.publish(1..=8);
+        let doubtful = message(9, 9);
+        story.send(&doubtful, outcome);
+        story.deliver(&doubtful);
+        story.stream.push(doubtful);
+        assert_eq!(
+            judged(LossScope::Nothing, &mut story, &[same]).verdict,
+            verdict
+        );
+    }
+}
+
+#[test]
+fn replicas_that_are_too_few_or_were_not_read_are_told_apart() {
+    let events = Story::new().publish(1..=9).end(&[same, same]);
+    let judgement = judge(&rules(LossScope::Nothing, 3), &events);
+    assert_eq!(kinds(&judgement), [FindingKind::ReplicaCount]);
+    let unread: Vec<_> = events
+        .into_iter()
+        .filter(|stamped| !matches!(stamped.event, Event::ReplicaRead { .. }))
+        .collect();
+    let judgement = judge(&rules(LossScope::Nothing, 2), &unread);
+    assert_eq!(judgement.verdict, Verdict::Inconclusive);
+}
+
+#[test]
+fn only_what_came_after_the_backup_may_be_gone() {
+    let told = |keep, wanted: &[FindingKind]| {
+        let mut story = Story::new();
+        story
+            .publish(1..=5)
+            .backup(5)
+            .publish(6..=8)
+            .fault()
+            .restore(keep);
+        let judgement = judged(LossScope::AfterBackup, story.publish(20..=22), &[same]);
+        assert_eq!(kinds(&judgement), wanted, "{judgement:?}");
+        judgement
+    };
+    assert_eq!(told(5, &[]).figures.lost, 3);
+    assert_eq!(told(4, &[FindingKind::LostHole]).figures.lost, 4);
+    told(6, &[FindingKind::Unexpected]);
+}
+
+#[test]
+fn without_a_backup_all_that_was_before_the_fault_is_gone() {
+    let mut story = Story::new();
+    story.publish(1..=5).fault().stream.clear();
+    let judgement = judged(LossScope::BeforeFault, story.publish(6..=8), &[same]);
+    assert_eq!(judgement.findings, []);
+    assert_eq!(judgement.figures.lost, 5);
+    let mut story = Story::new();
+    let judgement = judged(
+        LossScope::BeforeFault,
+        story.publish(1..=5).fault().publish(6..=8),
+        &[same],
+    );
+    assert_eq!(kinds(&judgement), [FindingKind::Unexpected]);
+}
+
+#[test]
+fn an_acknowledged_message_is_not_delivered_again() {
+    let mut story = Story::new();
+    story.publish(1..=5);
+    story.deliver(&message(3, 3));
+    let judgement = judged(LossScope::Nothing, &mut story, &[same]);
+    assert_eq!(kinds(&judgement), [FindingKind::Redelivered]);
+}
+
+#[test]
+fn after_a_restore_a_consumer_stands_where_the_backup_had_it() {
+    let told = |floor: u64, again: &[u64]| {
+        let mut story = Story::new();
+        story.publish(1..=5).backup(floor).fault().restore(5);
+        for number in again {
+            story.deliver(&message(*number, *number));
+        }
+        kinds(&judged(LossScope::AfterBackup, &mut story, &[same]))
+    };
+    assert_eq!(told(5, &[]), []);
+    assert_eq!(told(3, &[4, 5]), []);
+    assert_eq!(told(3, &[5]), [FindingKind::Skipped]);
+    assert_eq!(told(3, &[3, 4, 5]), [FindingKind::Redelivered]);
+}
+
+#[test]
+fn a_message_that_was_never_delivered_is_found() {
+    let mut events = Story::new().publish(1..=5).end(&[same]);
+    events.retain(
+        |stamped| !matches!(&stamped.event, Event::Delivered { message, .. } if message.id == "m4"),
+    );
+    let judgement = judge(&rules(LossScope::Nothing, 1), &events);
+    assert_eq!(kinds(&judgement), [FindingKind::Skipped]);
+}
+
+#[test]
+fn a_step_that_failed_breaks_and_one_that_could_not_be_done_does_not() {
+    let reason = String::from("no");
+    for (end, verdict) in [
+        (
+            StepEnd::Broken {
+                reason: reason.clone(),
+            },
+            Verdict::Broken,
+        ),
+        (StepEnd::Impossible { reason }, Verdict::Inconclusive),
+    ] {
+        let mut story = Story::new();
+        story.publish(1..=5).events.extend([
+            Event::StepBegan {
+                number: 1,
+                text: "wait".into(),
+            },
+            Event::StepEnded { number: 1, end },
+        ]);
+        assert_eq!(
+            judged(LossScope::Nothing, &mut story, &[same]).verdict,
+            verdict
+        );
+    }
+    let mut story = Story::new();
+    story.publish(1..=5).events.push(Event::StepBegan {
+        number: 1,
+        text: "wait".into(),
+    });
+    assert_eq!(
+        judged(LossScope::Nothing, &mut story, &[same]).verdict,
+        Verdict::Inconclusive
+    );
+}
+
+#[test]
+fn times_are_measured_and_held_against_their_limits() {
+    let events = Story::new()
+        .publish(1..=5)
+        .fault()
+        .publish(6..=9)
+        .end(&[same]);
+    let mut rules = rules(LossScope::Nothing, 1);
+    rules.write_outage = Some(Duration::from_secs(1));
+    rules.recovery_time = Some(Duration::from_secs(1));
+    let judgement = judge(&rules, &events);
+    assert_eq!(
+        judgement.verdict,
+        Verdict::Inconclusive,
+        "recovery was never seen"
+    );
+    rules.recovery_time = None;
+    rules.write_outage = Some(Duration::from_nanos(1));
+    assert_eq!(kinds(&judge(&rules, &events)), [FindingKind::TooSlow]);
+}
