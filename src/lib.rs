@@ -1,8 +1,22 @@
-//! wip
-pub mod archive;
+//! Lifeboat rehearses the recovery of NATS JetStream on real servers.
+//!
+//! The modules in the order to read them, from what a user types down to plain values. Each
+//! may use those below it, never those above; `tests/structure.rs` holds that.
+
+pub mod cli;
+pub mod command;
+pub mod exit;
+pub mod ui;
+
+pub mod drill;
+pub mod report;
+
+pub mod judge;
+pub mod scenario;
+
 pub mod backup;
 pub mod jetstream;
-pub mod judge;
 pub mod ledger;
+
+pub mod archive;
 pub mod model;
-pub mod scenario;

@@ -28,7 +28,7 @@ struct Restored<'a> {
 }
 
 fn restored<'a>(consumer: &str, stream: &StreamHistory<'a>) -> Option<Restored<'a>> {
-    let place = stream.restored?;
+    let place = stream.restoring?;
     let backup = stream.backup?;
     let position = backup
         .consumers

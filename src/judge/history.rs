@@ -36,7 +36,7 @@ pub(super) struct StreamHistory<'a> {
     pub(super) replicas: BTreeMap<&'a str, Replica<'a>>,
     pub(super) backup: Option<BackupEvent<'a>>,
     pub(super) deleting: Option<Place>,
-    pub(super) restored: Option<Place>,
+    pub(super) restoring: Option<Place>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -206,7 +206,7 @@ impl<'a> History<'a> {
                 });
             }
             Event::Deleting { stream } => self.stream(stream).deleting = Some(place),
-            Event::Restored { stream, .. } => self.stream(stream).restored = Some(place),
+            Event::Restoring { stream, .. } => self.stream(stream).restoring = Some(place),
             Event::Held {
                 stream,
                 node,
@@ -270,7 +270,7 @@ impl<'a> History<'a> {
             // Between the fault and the deletion an empty stream of the same name may have
             // taken messages; its sequences say nothing.
             LossScope::AfterBackup if before(stream.deleting) => Fate::Lost,
-            LossScope::AfterBackup if before(stream.restored) => Fate::Either,
+            LossScope::AfterBackup if before(stream.restoring) => Fate::Either,
             LossScope::AfterBackup => Fate::Held,
         }
     }

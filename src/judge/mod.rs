@@ -5,12 +5,14 @@ mod consumers;
 mod delivery;
 mod finding;
 mod history;
+mod record;
 mod recovery;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use finding::{Figures, Finding, FindingKind, Judgement};
+pub use record::RunRecord;
 
 use crate::ledger::{Event, LossScope, Stamped, StepEnd};
 use history::History;

@@ -207,7 +207,14 @@ pub enum Event {
         /// The stream.
         stream: String,
     },
-    /// A stream was restored from a backup.
+    /// A stream is about to be restored from a backup: its consumers may deliver from now on.
+    Restoring {
+        /// The stream.
+        stream: String,
+        /// The backup's name in the scenario.
+        backup: String,
+    },
+    /// A stream was restored from a backup, and its content compared.
     Restored {
         /// The stream.
         stream: String,

@@ -1,0 +1,225 @@
+//! The command line: what can be typed, and the help that teaches it. No logic.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  done, or every verdict as expected
+    1  something nobody foresaw
+    2  the command line or a scenario file is wrong
+   10  a promise was broken (or held where a known defect should break it)
+   11  a drill could not tell, and none was broken
+   12  a backup lacks something
+   13  a backup is damaged or was never sealed
+   14  a server or its binary is not to be had
+   15  refused by a precondition, such as a stream that exists
+   16  an archive of a form this version does not read
+  130  interrupted";
+
+/// Rehearse the recovery of NATS JetStream on real servers.
+#[derive(Debug, Parser)]
+#[command(name = "lifeboat", version, after_help = EXIT_CODES, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Drills: break real clusters, recover them, and judge what was lost
+    #[command(subcommand)]
+    Drill(Drill),
+    /// Server binaries, by version
+    #[command(subcommand)]
+    Servers(Servers),
+    /// Back up what a server holds
+    #[command(subcommand)]
+    Backup(Backup),
+    /// Restore what a backup holds
+    #[command(subcommand)]
+    Restore(Restore),
+}
+
+/// What can be done with drills.
+#[derive(Debug, Subcommand)]
+pub enum Drill {
+    /// Show the drills that come with the program
+    List {
+        /// Print an array of objects with name, promise and about
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read scenario files and say what is wrong with them; nothing is started
+    Check {
+        /// Scenario files, or names of built-in drills
+        #[arg(required = true)]
+        scenarios: Vec<String>,
+    },
+    /// Run drills on clusters of their own; all built-in ones when none is named
+    ///
+    /// Each drill launches real servers as local processes, breaks them, recovers them, and
+    /// reads what every replica holds from its disk. The verdict is held, broken or
+    /// inconclusive. The server binary is fetched when it is missing.
+    #[command(after_help = EXIT_CODES)]
+    Run(DrillRun),
+}
+
+/// How to run drills.
+#[derive(Debug, Args)]
+pub struct DrillRun {
+    /// Names of built-in drills, or scenario files
+    pub scenarios: Vec<String>,
+    /// Which server runs
+    #[command(flatten)]
+    pub server: ServerChoice,
+    /// Run so many drills side by side [default: one for every two cores]
+    #[arg(long, short, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub jobs: Option<u8>,
+    /// Run everything so many times
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub repeat: u16,
+    /// Make every random choice follow from this number
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Where the evidence goes, a directory for every run
+    #[arg(long, value_name = "DIR", default_value = "lifeboat-runs")]
+    pub evidence: PathBuf,
+    /// Print one JSON document with all runs instead of the table
+    #[arg(long)]
+    pub json: bool,
+    /// Write a JUnit report as well
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Print log lines instead of live progress
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+/// Which server runs.
+#[derive(Debug, Args, Clone)]
+pub struct ServerChoice {
+    /// Use this nats-server binary
+    #[arg(long, value_name = "PATH", env = "LIFEBOAT_SERVER")]
+    pub server: Option<PathBuf>,
+    /// Use this nats-server version [default: the newest stable one known]
+    #[arg(long, value_name = "VERSION", env = "LIFEBOAT_SERVER_VERSION")]
+    pub server_version: Option<String>,
+    /// Never download a server
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// What can be done with server binaries.
+#[derive(Debug, Subcommand)]
+pub enum Servers {
+    /// Show the versions that can be had, and those that are cached
+    List {
+        /// Print an array of objects
+        #[arg(long)]
+        json: bool,
+    },
+    /// Download a version into the cache
+    Fetch {
+        /// A version such as 2.12.8
+        version: String,
+    },
+}
+
+/// What can be backed up.
+#[derive(Debug, Subcommand)]
+pub enum Backup {
+    /// Back one stream up into a new directory, in the layout of the nats CLI
+    ///
+    /// The directory appears only when the backup is whole: received, read back, checked to
+    /// the last record and compared with the stream's own count.
+    #[command(after_help = EXIT_CODES)]
+    Stream {
+        /// The stream
+        stream: String,
+        /// The directory to make
+        directory: PathBuf,
+        /// Leave the consumers out
+        #[arg(long)]
+        no_consumers: bool,
+        /// Where to connect
+        #[command(flatten)]
+        connect: Connect,
+        /// How to tell
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+/// What can be restored.
+#[derive(Debug, Subcommand)]
+pub enum Restore {
+    /// Restore the stream of a backup, and compare every message before saying so
+    ///
+    /// A stream of that name must not exist. When the restore fails, what it began is deleted.
+    #[command(after_help = EXIT_CODES)]
+    Stream {
+        /// The directory of the backup
+        directory: PathBuf,
+        /// Give the stream another number of replicas
+        #[arg(long, value_parser = clap::value_parser!(u8).range(1..=5))]
+        replicas: Option<u8>,
+        /// Where to connect
+        #[command(flatten)]
+        connect: Connect,
+        /// How to tell
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+/// Where to connect.
+#[derive(Debug, Args)]
+pub struct Connect {
+    /// Servers to connect to, separated by commas
+    #[arg(
+        long,
+        short = 's',
+        value_name = "URL",
+        env = "NATS_URL",
+        default_value = "nats://127.0.0.1:4222",
+        value_delimiter = ','
+    )]
+    pub server: Vec<String>,
+    /// User name
+    #[arg(long, env = "NATS_USER", requires = "password")]
+    pub user: Option<String>,
+    /// Password
+    #[arg(long, env = "NATS_PASSWORD", hide_env_values = true)]
+    pub password: Option<String>,
+    /// Credentials file
+    #[arg(long, value_name = "FILE", env = "NATS_CREDS")]
+    pub creds: Option<PathBuf>,
+    /// JetStream domain
+    #[arg(long, value_name = "DOMAIN")]
+    pub js_domain: Option<String>,
+}
+
+/// How to tell.
+#[derive(Debug, Args)]
+pub struct Output {
+    /// Print the result as a JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Print log lines instead of a progress bar
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

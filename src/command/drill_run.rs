@@ -1,0 +1,115 @@
+//! `drill run`: the main job.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use lifeboat_harness::{ServerBinary, ServerRequest, parse_version};
+
+use super::{Failure, Outcome};
+use crate::cli::{DrillRun, ServerChoice};
+use crate::drill::{DrillSettings, run_drill};
+use crate::exit::Exit;
+use crate::judge::RunRecord;
+use crate::model::Verdict;
+use crate::report::{runs_as_json, runs_as_junit, summary};
+use crate::scenario::{Catalog, Source};
+use crate::ui::{self, DrillProgress};
+
+pub(super) async fn run(options: DrillRun) -> Outcome {
+    // Everything that can be wrong with what was typed is found before anything starts.
+    let sources = choose(&options.scenarios)?;
+    let server = find_server(&options.server).await?;
+    ui::say(&format!(
+        "{server} ({}, sha256 {})",
+        server.path.display(),
+        server.sha256
+    ));
+    let settings = DrillSettings {
+        server,
+        evidence_root: options.evidence.clone(),
+        seed: options.seed,
+    };
+    let progress = DrillProgress::new(ui::can_draw(options.no_progress));
+    let rounds = usize::from(options.repeat);
+    let all = std::iter::repeat_n(&sources, rounds).flatten();
+    let runs: Vec<RunRecord> = futures_util::stream::iter(all)
+        .map(|source| run_one(source, &settings, &progress))
+        .buffered(jobs(options.jobs))
+        .try_collect()
+        .await?;
+    if let Some(path) = &options.junit {
+        write_junit(path, &runs)?;
+    }
+    let text = if options.json {
+        serde_json::to_string_pretty(&runs_as_json(&runs))?
+    } else {
+        summary(&runs)
+    };
+    ui::print(&text)?;
+    Ok(exit_of(&runs))
+}
+
+async fn run_one(
+    source: &Source,
+    settings: &DrillSettings,
+    progress: &DrillProgress,
+) -> Result<RunRecord, Failure> {
+    let watcher = Arc::new(progress.drill(&source.scenario.name));
+    let record = run_drill(source, settings, Arc::clone(&watcher) as _).await?;
+    watcher.finished(&record);
+    Ok(record)
+}
+
+fn choose(names: &[String]) -> Result<Vec<Source>, Failure> {
+    let catalog = Catalog::built_in()?;
+    if names.is_empty() {
+        return Ok(catalog.all().to_vec());
+    }
+    let chosen = names.iter().map(|name| catalog.find(name));
+    Ok(chosen.collect::<Result<_, _>>()?)
+}
+
+/// Finds the server once for all drills, and says so when it has to be downloaded.
+async fn find_server(choice: &ServerChoice) -> Result<ServerBinary, Failure> {
+    let mut request = ServerRequest::from_env()?;
+    request.path.clone_from(&choice.server);
+    request.offline |= choice.offline;
+    request.version = match &choice.server_version {
+        Some(text) => Some(parse_version(text)?),
+        None => None,
+    };
+    super::servers::locate(request).await
+}
+
+/// Two cores carry one cluster without its elections starving.
+fn jobs(wanted: Option<u8>) -> usize {
+    wanted.map_or_else(
+        || {
+            let cores = std::thread::available_parallelism().map_or(2, usize::from);
+            (cores / 2).max(1)
+        },
+        usize::from,
+    )
+}
+
+fn write_junit(path: &Path, runs: &[RunRecord]) -> Result<(), Failure> {
+    let report = runs_as_junit(runs).map_err(|error| Failure::new(Exit::Unexpected, error))?;
+    fs::write(path, report).map_err(|error| {
+        let text = format!("writing {}: {error}", path.display());
+        Failure::new(Exit::Unexpected, text)
+    })
+}
+
+/// 0 when every verdict is the expected one; else the worst that is not.
+fn exit_of(runs: &[RunRecord]) -> Exit {
+    let mut unexpected = runs.iter().filter(|run| !run.is_as_expected()).peekable();
+    if unexpected.peek().is_none() {
+        Exit::Done
+    } else if unexpected.any(|run| run.verdict() != Verdict::Inconclusive) {
+        Exit::Broken
+    } else {
+        Exit::Inconclusive
+    }
+}

@@ -1,0 +1,173 @@
+//! The commands, one file a verb, and the one place where an error becomes an exit code.
+
+mod backup;
+mod drill_check;
+mod drill_list;
+mod drill_run;
+mod restore;
+mod servers;
+
+use lifeboat_harness::{BinaryError, Error as HarnessError};
+
+use crate::archive::ArchiveError;
+use crate::backup::BackupError;
+use crate::cli::{Backup, Cli, Command, Connect, Drill, Restore, Servers};
+use crate::drill::DrillError;
+use crate::exit::Exit;
+use crate::jetstream::{ConnectSettings, Connection, RequestError};
+use crate::scenario::Diagnostic;
+use crate::ui;
+
+/// An error, and the exit code it deserves.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    error: Box<dyn std::error::Error + Send + Sync>,
+}
+
+type Outcome = Result<Exit, Failure>;
+
+/// Carries a command out, prints what there is to print, and says how to exit.
+pub async fn run(cli: Cli) -> Exit {
+    let outcome = tokio::select! {
+        outcome = dispatch(cli.command) => outcome,
+        interrupted = tokio::signal::ctrl_c() => match interrupted {
+            // Dropping the command ends every server it started and removes what it left.
+            Ok(()) => {
+                ui::say("interrupted");
+                Ok(Exit::Interrupted)
+            }
+            Err(error) => Err(Failure::new(Exit::Unexpected, error)),
+        },
+    };
+    match outcome {
+        Ok(exit) => exit,
+        Err(failure) => {
+            ui::say_error(&*failure.error);
+            failure.exit
+        }
+    }
+}
+
+async fn dispatch(command: Command) -> Outcome {
+    match command {
+        Command::Drill(Drill::List { json }) => drill_list::run(json),
+        Command::Drill(Drill::Check { scenarios }) => drill_check::run(&scenarios),
+        Command::Drill(Drill::Run(options)) => drill_run::run(options).await,
+        Command::Servers(Servers::List { json }) => servers::list(json),
+        Command::Servers(Servers::Fetch { version }) => servers::fetch(&version).await,
+        Command::Backup(Backup::Stream {
+            stream,
+            directory,
+            no_consumers,
+            connect,
+            output,
+        }) => {
+            let connection = open(&connect).await?;
+            backup::run(&connection, &stream, &directory, no_consumers, &output).await
+        }
+        Command::Restore(Restore::Stream {
+            directory,
+            replicas,
+            connect,
+            output,
+        }) => {
+            let connection = open(&connect).await?;
+            restore::run(&connection, &directory, replicas, &output).await
+        }
+    }
+}
+
+async fn open(connect: &Connect) -> Result<Connection, Failure> {
+    let settings = ConnectSettings {
+        servers: connect.server.clone(),
+        user: connect.user.clone().zip(connect.password.clone()),
+        credentials: connect.creds.clone(),
+        domain: connect.js_domain.clone(),
+    };
+    Ok(Connection::open(&settings).await?)
+}
+
+impl Failure {
+    fn new(exit: Exit, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self {
+            exit,
+            error: error.into(),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(Exit::Unexpected, error)
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::new(Exit::Unexpected, error)
+    }
+}
+
+impl From<DrillError> for Failure {
+    fn from(error: DrillError) -> Self {
+        Self::new(Exit::Unexpected, error)
+    }
+}
+
+impl From<Diagnostic> for Failure {
+    fn from(error: Diagnostic) -> Self {
+        Self::new(Exit::Usage, error)
+    }
+}
+
+impl From<HarnessError> for Failure {
+    fn from(error: HarnessError) -> Self {
+        Self::new(Exit::NotReady, error)
+    }
+}
+
+impl From<BinaryError> for Failure {
+    fn from(error: BinaryError) -> Self {
+        let exit = if matches!(error, BinaryError::BadVersion { .. }) {
+            Exit::Usage
+        } else {
+            Exit::NotReady
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<RequestError> for Failure {
+    fn from(error: RequestError) -> Self {
+        Self::new(exit_of_request(&error), error)
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
+        Self::new(exit_of_backup(&error), error)
+    }
+}
+
+fn exit_of_request(error: &RequestError) -> Exit {
+    if matches!(error, RequestError::Refused { .. }) {
+        Exit::Refused
+    } else {
+        Exit::NotReady
+    }
+}
+
+fn exit_of_backup(error: &BackupError) -> Exit {
+    match error {
+        BackupError::TargetExists { .. } | BackupError::StreamExists { .. } => Exit::Refused,
+        BackupError::Incomplete { .. } => Exit::Incomplete,
+        BackupError::Archive(ArchiveError::Unsupported { .. }) => Exit::Unsupported,
+        BackupError::NotABackup { .. } | BackupError::Archive(_) => Exit::Damaged,
+        BackupError::Request { source, .. } => exit_of_request(source),
+        BackupError::LeftBehind { failure, .. } => exit_of_backup(failure),
+        BackupError::Differs { .. } => Exit::Broken,
+        BackupError::NotGone { .. } => Exit::NotReady,
+        BackupError::Io { .. } => Exit::Unexpected,
+    }
+}

@@ -1,0 +1,118 @@
+//! The directory of one run: what is written before it starts, while it runs, and at its end.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use super::run::DrillError;
+use crate::judge::RunRecord;
+use crate::ledger::Ledger;
+use crate::scenario::Source;
+
+/// How often a name that is taken is tried with another number.
+const TRIES: u32 = 1000;
+
+/// One run's directory.
+#[derive(Debug)]
+pub(super) struct Evidence {
+    root: PathBuf,
+}
+
+impl Evidence {
+    /// Makes the directory and writes down what is about to run.
+    pub(super) fn create(
+        parent: &Path,
+        source: &Source,
+        server: &str,
+    ) -> Result<(Self, Ledger), DrillError> {
+        let stamp = OffsetDateTime::now_utc()
+            .format(format_description!(
+                "[year][month][day]-[hour][minute][second]"
+            ))
+            .unwrap_or_default();
+        let name = format!("{stamp}-{}-{server}", source.scenario.name);
+        let root = create_unique(parent, &name)?;
+        let root = root.canonicalize().unwrap_or(root);
+        let evidence = Self { root };
+        evidence.write("scenario.toml", source.text.as_bytes())?;
+        evidence.write_json("resolved.json", &source.scenario)?;
+        let ledger = Ledger::create(&evidence.ledger())?;
+        Ok((evidence, ledger))
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn ledger(&self) -> PathBuf {
+        self.root.join("ledger.jsonl")
+    }
+
+    /// Where the nodes' configurations and logs go.
+    pub(super) fn nodes(&self) -> PathBuf {
+        self.root.join("nodes")
+    }
+
+    pub(super) fn backup(&self, name: &str) -> PathBuf {
+        self.root.join("backups").join(name)
+    }
+
+    /// Where a node's copy of a stream is put to be read.
+    pub(super) fn store(&self, stream: &str, node: &str) -> PathBuf {
+        self.root.join("stores").join(stream).join(node)
+    }
+
+    /// Writes the verdict. Backups and stores are kept only when it is not the expected one:
+    /// everything that was read from them is in the ledger.
+    pub(super) fn conclude(&self, record: &RunRecord) -> Result<(), DrillError> {
+        self.write_json("verdict.json", record)?;
+        if !record.is_as_expected() {
+            return Ok(());
+        }
+        for name in ["stores", "backups"] {
+            let path = self.root.join(name);
+            match fs::remove_dir_all(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(DrillError::evidence(&path)(error));
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), DrillError> {
+        let path = self.root.join(name);
+        fs::write(&path, bytes).map_err(DrillError::evidence(&path))
+    }
+
+    fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), DrillError> {
+        let path = self.root.join(name);
+        let text = serde_json::to_vec_pretty(value)
+            .map_err(|error| DrillError::evidence(&path)(error.into()))?;
+        self.write(name, &text)
+    }
+}
+
+/// Makes a directory of that name, or of that name and a number: runs side by side may begin
+/// in the same second.
+fn create_unique(parent: &Path, name: &str) -> Result<PathBuf, DrillError> {
+    fs::create_dir_all(parent).map_err(DrillError::evidence(parent))?;
+    let mut path = parent.join(name);
+    for number in 2..TRIES {
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                path = parent.join(format!("{name}-{number}"));
+            }
+            Err(error) => return Err(DrillError::evidence(&path)(error)),
+            Ok(()) => return Ok(path),
+        }
+    }
+    Err(DrillError::evidence(&path)(
+        io::ErrorKind::AlreadyExists.into(),
+    ))
+}

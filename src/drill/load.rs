@@ -1,0 +1,285 @@
+//! The load: publishers and consumers that run through every step and write down what they see.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use lifeboat_harness::wait::pause_for;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::watch::{Tally, Watcher};
+use crate::jetstream::{Connection, Delivery, OutgoingMessage, PullConsumer, RequestError};
+use crate::ledger::{AckOutcome, Event, Ledger, PublishOutcome};
+use crate::model::Digest;
+use crate::scenario::{Load, StreamSpec};
+
+/// How long a publish or an acknowledgement may take before its fate is unknown.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// Publishes under way at once; when servers hang, the load waits instead of piling up.
+const IN_FLIGHT: usize = 256;
+/// Publishes under way at once in a step that publishes many.
+const BULK_IN_FLIGHT: usize = 64;
+/// Messages in one pull.
+const BATCH: usize = 100;
+/// How long a pull waits for messages.
+const PULL_FOR: Duration = Duration::from_millis(500);
+/// How long a consumer waits after trouble before it asks again.
+const AFTER_TROUBLE: Duration = Duration::from_millis(100);
+
+/// What every task of the load needs.
+#[derive(Clone)]
+pub(super) struct Recorder {
+    pub(super) connection: Connection,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) tally: Arc<Tally>,
+    pub(super) watcher: Arc<dyn Watcher>,
+}
+
+/// Publishes to one stream. Every message is different, and follows from the seed.
+#[derive(Clone)]
+pub(super) struct Publisher {
+    recorder: Recorder,
+    stream: StreamSpec,
+    payload_bytes: usize,
+    seed: u64,
+    counter: Arc<AtomicU64>,
+}
+
+/// The tasks of the load. Dropping it ends them.
+pub(super) struct RunningLoad {
+    stop_publishing: watch::Sender<bool>,
+    stop_consuming: watch::Sender<bool>,
+    publishers: JoinSet<()>,
+    consumers: JoinSet<()>,
+}
+
+impl Publisher {
+    pub(super) fn new(recorder: Recorder, stream: &StreamSpec, load: Load, seed: u64) -> Self {
+        Self {
+            recorder,
+            stream: stream.clone(),
+            payload_bytes: load.payload_bytes,
+            seed,
+            counter: Arc::default(),
+        }
+    }
+
+    pub(super) fn stream(&self) -> &str {
+        &self.stream.name
+    }
+
+    /// Publishes one message and writes down how that ended; whether it was acknowledged.
+    async fn publish(&self) -> bool {
+        let number = self.counter.fetch_add(1, Ordering::Relaxed) + 1;
+        let (id, message) = self.message(number);
+        let stream = self.stream.name.clone();
+        self.recorder.ledger.record(Event::Sent {
+            stream: stream.clone(),
+            id: id.clone(),
+            subject: message.subject.clone(),
+            headers: Digest::of_headers(&message.header_block()),
+            payload: Digest::of(&message.payload),
+        });
+        let answer = self
+            .recorder
+            .connection
+            .publish(&message, ANSWER_WITHIN)
+            .await;
+        let outcome = outcome_of(answer);
+        let acknowledged = matches!(outcome, PublishOutcome::Acknowledged { .. });
+        let tally = &self.recorder.tally;
+        match &outcome {
+            PublishOutcome::Acknowledged { .. } => tally.add_acknowledged(),
+            PublishOutcome::Refused { .. } => tally.add_refused(),
+            PublishOutcome::Unknown { .. } => tally.add_unknown(),
+        }
+        self.recorder.ledger.record(Event::Published {
+            stream,
+            id,
+            outcome,
+        });
+        self.recorder.watcher.tally(tally);
+        acknowledged
+    }
+
+    fn message(&self, number: u64) -> (String, OutgoingMessage) {
+        let mut random = fastrand::Rng::with_seed(self.seed ^ number.rotate_left(32));
+        let mut payload = vec![0; self.payload_bytes];
+        random.fill(&mut payload);
+        let id = format!("{}-{number}", self.stream.name);
+        let headers = vec![
+            (String::from("Nats-Msg-Id"), id.clone()),
+            (
+                String::from("Lifeboat-Payload"),
+                Digest::of(&payload).to_string(),
+            ),
+        ];
+        let message = OutgoingMessage {
+            subject: self.stream.subject.clone(),
+            headers,
+            payload: Bytes::from(payload),
+        };
+        (id, message)
+    }
+
+    /// Publishes until so many messages were acknowledged; how many were when time ran out.
+    pub(super) async fn publish_many(&self, count: u64, within: Duration) -> u64 {
+        let mut acknowledged = 0;
+        let publishing = async {
+            while acknowledged < count {
+                let missing = usize::try_from(count - acknowledged).unwrap_or(usize::MAX);
+                let mut batch = futures_util::stream::iter(0..missing)
+                    .map(|_| self.publish())
+                    .buffer_unordered(BULK_IN_FLIGHT);
+                let before = acknowledged;
+                while let Some(was_acknowledged) = batch.next().await {
+                    acknowledged += u64::from(was_acknowledged);
+                }
+                if acknowledged == before {
+                    pause_for(AFTER_TROUBLE).await;
+                }
+            }
+        };
+        let _in_time = timeout(within, publishing).await;
+        acknowledged
+    }
+
+    /// Publishes at a rate until told to stop, and then waits for what is under way.
+    async fn publish_at(self, rate: u32, mut stop: watch::Receiver<bool>) {
+        let mut ticks = interval(Duration::from_secs(1) / rate);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut under_way = JoinSet::new();
+        loop {
+            tokio::select! {
+                _ = stop.changed() => break,
+                _ = ticks.tick() => {}
+            }
+            while under_way.try_join_next().is_some() {}
+            if under_way.len() >= IN_FLIGHT {
+                under_way.join_next().await;
+            }
+            let publisher = self.clone();
+            under_way.spawn(async move { publisher.publish().await });
+        }
+        while under_way.join_next().await.is_some() {}
+    }
+}
+
+/// What may be concluded from an answer, or from its absence.
+fn outcome_of(answer: Result<u64, RequestError>) -> PublishOutcome {
+    match answer {
+        Ok(sequence) => PublishOutcome::Acknowledged { sequence },
+        Err(error @ (RequestError::Refused { .. } | RequestError::NoResponders { .. })) => {
+            PublishOutcome::Refused {
+                reason: error.to_string(),
+            }
+        }
+        Err(error) => PublishOutcome::Unknown {
+            reason: error.to_string(),
+        },
+    }
+}
+
+impl RunningLoad {
+    /// Starts a publisher for every stream and a reader for every consumer.
+    pub(super) fn start(
+        recorder: &Recorder,
+        streams: &[StreamSpec],
+        publishers: &[Publisher],
+        load: Load,
+    ) -> Self {
+        let (stop_publishing, publishing) = watch::channel(false);
+        let (stop_consuming, consuming) = watch::channel(false);
+        let mut running = Self {
+            stop_publishing,
+            stop_consuming,
+            publishers: JoinSet::new(),
+            consumers: JoinSet::new(),
+        };
+        recorder.ledger.record(Event::LoadBegan);
+        for publisher in publishers {
+            let task = publisher.clone().publish_at(load.rate, publishing.clone());
+            running.publishers.spawn(task);
+        }
+        for stream in streams {
+            for name in &stream.consumers {
+                let consumer = recorder.connection.consumer(&stream.name, name);
+                let task = consume(
+                    recorder.clone(),
+                    stream.name.clone(),
+                    consumer,
+                    consuming.clone(),
+                );
+                running.consumers.spawn(task);
+            }
+        }
+        running
+    }
+
+    /// Publishes no more, and returns when the fate of every message is known or unknown.
+    pub(super) async fn end_publishing(&mut self, ledger: &Ledger) {
+        self.stop_publishing.send_replace(true);
+        while self.publishers.join_next().await.is_some() {}
+        ledger.record(Event::LoadEnded);
+    }
+
+    /// Consumes no more.
+    pub(super) async fn end_consuming(&mut self) {
+        self.stop_consuming.send_replace(true);
+        while self.consumers.join_next().await.is_some() {}
+    }
+}
+
+/// Pulls and acknowledges until told to stop. Trouble is waited out: in a disaster it is normal.
+async fn consume(
+    recorder: Recorder,
+    stream: String,
+    consumer: PullConsumer,
+    stop: watch::Receiver<bool>,
+) {
+    while !*stop.borrow() {
+        let Ok(batch) = consumer.pull(BATCH, PULL_FOR).await else {
+            pause_for(AFTER_TROUBLE).await;
+            continue;
+        };
+        recorder.tally.add_delivered(batch.deliveries.len());
+        for delivery in &batch.deliveries {
+            recorder.ledger.record(Event::Delivered {
+                stream: stream.clone(),
+                consumer: consumer.name().to_owned(),
+                attempt: delivery.attempt,
+                message: delivery.message.fingerprint(),
+            });
+        }
+        let acks = batch
+            .deliveries
+            .iter()
+            .map(|delivery| acknowledge(&recorder, &stream, &consumer, delivery));
+        futures_util::future::join_all(acks).await;
+        if batch.trouble.is_some() {
+            pause_for(AFTER_TROUBLE).await;
+        }
+    }
+}
+
+async fn acknowledge(
+    recorder: &Recorder,
+    stream: &str,
+    consumer: &PullConsumer,
+    delivery: &Delivery,
+) {
+    let outcome = match consumer.acknowledge(delivery, ANSWER_WITHIN).await {
+        Ok(()) => AckOutcome::Confirmed,
+        Err(_) => AckOutcome::Unknown,
+    };
+    recorder.ledger.record(Event::Acked {
+        stream: stream.to_owned(),
+        consumer: consumer.name().to_owned(),
+        id: delivery.message.id().to_owned(),
+        outcome,
+    });
+}

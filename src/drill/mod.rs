@@ -1,0 +1,14 @@
+//! Runs one scenario on a cluster of its own: load, faults, recovery, and then the look at
+//! every replica that the judges need. Read [`run_drill`] first.
+
+mod evidence;
+mod load;
+mod observe;
+mod replicas;
+mod run;
+mod steps;
+mod watch;
+mod world;
+
+pub use run::{DrillError, DrillSettings, run_drill};
+pub use watch::{Tally, Watcher};

@@ -1,0 +1,80 @@
+//! Looking at a cluster from outside: who holds a stream, and whether they hold all of it.
+
+use lifeboat_harness::wait::Probe;
+use lifeboat_harness::{Cluster, NodeState, StreamMembers};
+
+/// The members of a stream whose servers run.
+pub(super) fn live(cluster: &Cluster, members: &StreamMembers) -> Vec<String> {
+    let mut names = members.all();
+    names.retain(|name| matches!(cluster.node(name).state(), Ok(NodeState::Running)));
+    names
+}
+
+/// The running nodes that have a copy of a stream in their store, members or not.
+pub(super) async fn copies(cluster: &Cluster, stream: &str) -> Vec<String> {
+    let mut holders = Vec::new();
+    for node in cluster.running() {
+        let Ok(monitor) = node.monitor() else {
+            continue;
+        };
+        let account = &cluster.credentials().account;
+        if let Ok(view) = monitor.jetstream().await
+            && view.stream(account, stream).is_some()
+        {
+            holders.push(node.name().to_owned());
+        }
+    }
+    holders
+}
+
+/// Whether a stream has just so many replicas and each holds all that its leader held a moment
+/// before. Judged by what each node says of its own copy: `current` is what the leader thinks.
+pub(super) async fn whole_replicas(cluster: &Cluster, stream: &str, wanted: usize) -> Probe<()> {
+    match find_gap(cluster, stream, wanted).await {
+        Ok(None) => Probe::Ready(()),
+        Ok(Some(seen)) => Probe::Pending(seen),
+        Err(error) => Probe::Pending(error.to_string()),
+    }
+}
+
+/// What is missing, if anything is.
+async fn find_gap(
+    cluster: &Cluster,
+    stream: &str,
+    wanted: usize,
+) -> lifeboat_harness::Result<Option<String>> {
+    let members = cluster.stream_members(stream).await?;
+    let Some(leader) = &members.leader else {
+        return Ok(Some(format!("{stream} has no leader")));
+    };
+    let live = live(cluster, &members);
+    if live.len() != wanted {
+        let seen = format!("{} of {wanted} replicas ({})", live.len(), live.join(", "));
+        return Ok(Some(seen));
+    }
+    let account = &cluster.credentials().account;
+    let state_on = async |node: &str| {
+        let view = cluster.node(node).monitor()?.jetstream().await?;
+        Ok::<_, lifeboat_harness::Error>(view.stream(account, stream))
+    };
+    let Some(reference) = state_on(leader).await? else {
+        return Ok(Some(format!(
+            "{leader} leads {stream} and has no copy of it"
+        )));
+    };
+    for node in &live {
+        let Some(own) = state_on(node).await? else {
+            return Ok(Some(format!("{node} has no copy of {stream}")));
+        };
+        let whole = own.first_seq == reference.first_seq
+            && own.last_seq >= reference.last_seq
+            && own.messages >= reference.messages;
+        if !whole {
+            return Ok(Some(format!(
+                "{node} holds {} messages up to {}, the leader {} up to {}",
+                own.messages, own.last_seq, reference.messages, reference.last_seq
+            )));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,243 @@
+//! The drill itself: its stages in their order, and nothing else.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lifeboat_harness::wait::{Probe, until};
+use lifeboat_harness::{Cluster, ServerBinary, ServerRequest};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::evidence::Evidence;
+use super::load::{Publisher, Recorder, RunningLoad};
+use super::watch::{Tally, Watcher};
+use super::world::World;
+use super::{replicas, steps};
+use crate::jetstream::{ConnectSettings, Connection};
+use crate::judge::{Rules, RunRecord, judge};
+use crate::ledger::{Event, Ledger, LedgerError, StepEnd, read_ledger};
+use crate::scenario::{Scenario, Source, StreamSpec};
+
+/// How long a fresh cluster may take to make a stream.
+const MADE_WITHIN: Duration = Duration::from_secs(30);
+/// Where nodes run, as reports call it.
+const RUNTIME: &str = "process";
+
+/// How to run drills.
+#[derive(Debug, Clone)]
+pub struct DrillSettings {
+    /// The server that runs.
+    pub server: ServerBinary,
+    /// Where the directories of runs are made.
+    pub evidence_root: PathBuf,
+    /// The seed of every random choice; a new one for every run when nothing is said.
+    pub seed: Option<u64>,
+}
+
+/// A run that could not even be written down. Everything else is a verdict.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DrillError {
+    /// The directory of the run.
+    #[error("can't write evidence to {}: {source}", path.display())]
+    Evidence {
+        /// The path.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl DrillError {
+    pub(super) fn evidence(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Evidence { path, source }
+    }
+}
+
+/// Runs one scenario and judges it. Whatever goes wrong with the servers is part of the
+/// verdict; dropping the future ends the servers and leaves the evidence.
+///
+/// # Errors
+/// [`DrillError`] when the run can't be written down.
+pub async fn run_drill(
+    source: &Source,
+    settings: &DrillSettings,
+    watcher: Arc<dyn Watcher>,
+) -> Result<RunRecord, DrillError> {
+    let began = Instant::now();
+    let scenario = &source.scenario;
+    let server = &settings.server;
+    let seed = settings.seed.unwrap_or_else(|| fastrand::u64(..));
+    let (evidence, ledger) =
+        Evidence::create(&settings.evidence_root, source, &server.version.to_string())?;
+    let ledger = Arc::new(ledger);
+    ledger.record(Event::Began {
+        scenario: scenario.name.clone(),
+        server: server.version.to_string(),
+        server_sha256: server.sha256.clone(),
+        runtime: String::from(RUNTIME),
+        seed,
+        at: OffsetDateTime::now_utc()
+            .format(&Rfc3339)
+            .unwrap_or_default(),
+    });
+    if let Err(reason) = rehearse(scenario, settings, seed, &evidence, &ledger, watcher).await {
+        ledger.record(Event::Aborted { reason });
+    }
+    ledger.flush()?;
+    let judgement = judge(&rules(scenario), &read_ledger(&evidence.ledger())?);
+    let record = RunRecord {
+        scenario: scenario.name.clone(),
+        promise: scenario.promise.clone(),
+        server: server.version.to_string(),
+        server_sha256: server.sha256.clone(),
+        runtime: String::from(RUNTIME),
+        seed,
+        judgement,
+        expected: scenario.expect.verdict_for(&server.version),
+        elapsed_seconds: began.elapsed().as_secs_f64(),
+        evidence: evidence.root().to_owned(),
+    };
+    evidence.conclude(&record)?;
+    Ok(record)
+}
+
+/// What the judges are told of a scenario.
+fn rules(scenario: &Scenario) -> Rules {
+    let expect = &scenario.expect;
+    let streams = scenario.streams.iter();
+    Rules {
+        lost: expect.lost,
+        replicas: expect.replicas,
+        recovery_time: expect.recovery_time,
+        write_outage: expect.write_outage,
+        min_acknowledged: expect.min_acknowledged,
+        streams: streams
+            .map(|stream| (stream.name.clone(), stream.consumers.clone()))
+            .collect(),
+    }
+}
+
+/// Everything that needs a cluster: prepare, load, steps, drain, settle, stop, read.
+async fn rehearse(
+    scenario: &Scenario,
+    settings: &DrillSettings,
+    seed: u64,
+    evidence: &Evidence,
+    ledger: &Arc<Ledger>,
+    watcher: Arc<dyn Watcher>,
+) -> Result<(), String> {
+    watcher.stage(&format!("starting {} nodes", scenario.nodes));
+    let cluster = start_cluster(scenario, settings).await?;
+    let connection = connect(&cluster).await?;
+    for stream in &scenario.streams {
+        make_stream(&connection, stream).await?;
+    }
+    ledger.record(Event::Ready);
+    let recorder = Recorder {
+        connection,
+        ledger: Arc::clone(ledger),
+        tally: Arc::new(Tally::default()),
+        watcher: Arc::clone(&watcher),
+    };
+    let publishers: Vec<_> = scenario
+        .streams
+        .iter()
+        .map(|stream| Publisher::new(recorder.clone(), stream, scenario.load, seed))
+        .collect();
+    let mut load = RunningLoad::start(&recorder, &scenario.streams, &publishers, scenario.load);
+    let world = World::new(scenario, &cluster, evidence, recorder, publishers);
+
+    for (index, step) in scenario.steps.iter().enumerate() {
+        // After a step that failed the next ones would judge something else.
+        if steps::carry_out(&world, index + 1, step).await != StepEnd::Done {
+            break;
+        }
+    }
+    watcher.stage("ending the load, letting consumers finish");
+    load.end_publishing(ledger).await;
+    replicas::drain(&world).await;
+    load.end_consuming().await;
+    watcher.stage("reading every replica from its disk");
+    let holders = replicas::settle(&world).await;
+    let stopped = cluster.stop_all().await.map_err(|error| error.to_string());
+    let copied = cluster.copy_evidence(&evidence.nodes()).await;
+    if let Err(error) = copied {
+        world.note(format!("not all logs could be copied: {error}"));
+    }
+    stopped?;
+    replicas::read(&world, holders).await;
+    Ok(())
+}
+
+async fn start_cluster(scenario: &Scenario, settings: &DrillSettings) -> Result<Cluster, String> {
+    let mut builder = Cluster::builder()
+        .nodes(scenario.nodes)
+        .server(ServerRequest {
+            path: Some(settings.server.path.clone()),
+            version: Some(settings.server.version.clone()),
+            ..ServerRequest::default()
+        });
+    if let Some(interval) = &scenario.sync_interval {
+        builder = builder.sync_interval(interval);
+    }
+    builder
+        .start()
+        .await
+        .map_err(|error| format!("the cluster did not start: {error}"))
+}
+
+async fn connect(cluster: &Cluster) -> Result<Connection, String> {
+    let user = cluster.credentials();
+    Connection::open(&ConnectSettings {
+        servers: cluster.client_urls(),
+        user: Some((user.user.clone(), user.password.clone())),
+        ..ConnectSettings::default()
+    })
+    .await
+    .map_err(|error| error.to_string())
+}
+
+/// Makes a stream and its consumers; tried again while a fresh cluster still settles.
+async fn make_stream(connection: &Connection, stream: &StreamSpec) -> Result<(), String> {
+    let made = until(MADE_WITHIN, || async {
+        match try_to_make(connection, stream).await {
+            Ok(()) => Probe::Ready(()),
+            Err(error) => Probe::Pending(error.to_string()),
+        }
+    });
+    made.await
+        .map_err(|timed_out| format!("stream {} could not be made: {timed_out}", stream.name))
+}
+
+async fn try_to_make(connection: &Connection, stream: &StreamSpec) -> crate::jetstream::Result<()> {
+    connection
+        .create_stream(&stream.name, &stream.config)
+        .await?;
+    for consumer in &stream.consumers {
+        connection
+            .create_consumer(&stream.name, &consumer_config(consumer))
+            .await?;
+    }
+    Ok(())
+}
+
+/// A delivery that was lost with its node comes again after `ack_wait`. That is twice the time
+/// after which an acknowledgement counts as unknown, so a redelivery is never under way while
+/// its acknowledgement may still be confirmed.
+fn consumer_config(name: &str) -> Value {
+    json!({
+        "durable_name": name,
+        "ack_policy": "explicit",
+        "ack_wait": 10_000_000_000_u64,
+        "max_ack_pending": 10_000,
+    })
+}

@@ -1,0 +1,352 @@
+//! The verbs of a scenario, carried out.
+
+use std::time::{Duration, Instant};
+
+use lifeboat_harness::Node;
+use lifeboat_harness::wait::{Probe, TimedOut, pause_for, until};
+
+use super::observe::{copies, live, whole_replicas};
+use super::world::World;
+use crate::backup::{BackupOptions, RestoreOptions, back_up_stream, remove_stream, restore_stream};
+use crate::ledger::{Event, FaultKind, StepEnd};
+use crate::scenario::{NodeChoice, Step};
+
+/// How long a step that publishes many messages may take.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(120);
+/// How long a stream may take to say who holds it.
+const TOLD_WITHIN: Duration = Duration::from_secs(30);
+/// A stream that acknowledges nothing for so long while it is asked takes no messages.
+const UNAVAILABLE_FOR: Duration = Duration::from_secs(1);
+/// How often something that must not happen is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Why a step did not end as it should.
+enum Failure {
+    Broken(String),
+    Impossible(String),
+}
+
+type Outcome = Result<(), Failure>;
+
+/// Carries out one step, and writes down that it began and how it ended.
+pub(super) async fn carry_out(world: &World<'_>, number: usize, step: &Step) -> StepEnd {
+    let steps = world.scenario.steps.len();
+    let text = step.to_string();
+    world.recorder.watcher.step_began(number, steps, &text);
+    world.record(Event::StepBegan { number, text });
+    let began = Instant::now();
+    let end = match perform(world, step).await {
+        Ok(()) => StepEnd::Done,
+        Err(Failure::Broken(reason)) => StepEnd::Broken { reason },
+        Err(Failure::Impossible(reason)) => StepEnd::Impossible { reason },
+    };
+    world.record(Event::StepEnded {
+        number,
+        end: end.clone(),
+    });
+    world
+        .recorder
+        .watcher
+        .step_ended(number, &end, began.elapsed());
+    end
+}
+
+async fn perform(world: &World<'_>, step: &Step) -> Outcome {
+    match step {
+        Step::Publish { stream, messages } => publish(world, stream, *messages).await,
+        Step::Run { time } => {
+            pause_for(*time).await;
+            Ok(())
+        }
+        Step::Kill { node, alias, wipe } => kill(world, node, alias, *wipe).await,
+        Step::Stop { node, alias } => {
+            let node = fault(world, node, alias, FaultKind::Stop).await?;
+            node.stop().await.map_err(impossible)?;
+            done(world, &node)
+        }
+        Step::Pause { node, alias } => {
+            let node = fault(world, node, alias, FaultKind::Pause).await?;
+            node.pause().await.map_err(impossible)?;
+            done(world, &node)
+        }
+        Step::Resume { node } => {
+            let node = choose(world, node).await?;
+            world.cluster.node(&node).resume().await.map_err(impossible)
+        }
+        Step::Start { node } => {
+            let node = choose(world, node).await?;
+            world.cluster.node(&node).start().await.map_err(impossible)
+        }
+        Step::AddNode { alias } => {
+            let node = world.cluster.add_node().await.map_err(broken)?;
+            world.name_node(alias, node.name());
+            world.note(format!("{} joined", node.name()));
+            Ok(())
+        }
+        Step::PeerRemove { node } => {
+            let node = choose(world, node).await?;
+            world.cluster.peer_remove(&node).await.map_err(broken)
+        }
+        Step::StepDown { stream } => {
+            let leader = world
+                .cluster
+                .step_down_stream(stream)
+                .await
+                .map_err(broken)?;
+            world.note(format!("{leader} leads {stream} now"));
+            Ok(())
+        }
+        Step::Unavailable { stream, within } => unavailable(world, stream, *within).await,
+        Step::Wait {
+            stream,
+            replicas,
+            within,
+        } => wait(world, stream, *replicas, *within).await,
+        Step::NoReplacement { stream, watched } => no_replacement(world, stream, *watched).await,
+        Step::Backup { stream, name } => backup(world, stream, name).await,
+        Step::DeleteStream { stream, within } => {
+            world.record(Event::Deleting {
+                stream: stream.clone(),
+            });
+            remove_stream(&world.recorder.connection, stream, *within)
+                .await
+                .map_err(broken)
+        }
+        Step::Restore { backup } => restore(world, backup).await,
+    }
+}
+
+/// What should have worked and did not.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "errors come by value from `map_err`"
+)]
+fn broken(error: impl ToString) -> Failure {
+    Failure::Broken(error.to_string())
+}
+
+/// What could not be done, which says nothing about the servers' promises.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "errors come by value from `map_err`"
+)]
+fn impossible(error: impl ToString) -> Failure {
+    Failure::Impossible(error.to_string())
+}
+
+/// Finds the node a step is about, now.
+async fn choose(world: &World<'_>, choice: &NodeChoice) -> Result<String, Failure> {
+    let cluster = world.cluster;
+    match choice {
+        NodeChoice::Named(name) => Ok(name.clone()),
+        NodeChoice::Alias(alias) => world
+            .named_node(alias)
+            .ok_or_else(|| impossible(format!("no step named a node `{alias}`"))),
+        NodeChoice::LeaderOf(stream) => {
+            let members = members(world, stream).await?;
+            members
+                .leader
+                .ok_or_else(|| impossible(format!("{stream} has no leader")))
+        }
+        NodeChoice::FollowerOf(stream) => {
+            let members = members(world, stream).await?;
+            let meta = cluster.meta_leader().await;
+            let mut followers = members.followers;
+            followers.sort_by_key(|name| Some(name) == meta.as_ref());
+            let first = followers.into_iter().next();
+            first.ok_or_else(|| impossible(format!("{stream} has no follower")))
+        }
+        NodeChoice::SpareOf(stream) => {
+            let members = members(world, stream).await?.all();
+            let running = cluster.running();
+            let mut spares = running.iter().map(Node::name);
+            let spare = spares.find(|name| !members.iter().any(|member| member == name));
+            spare
+                .map(str::to_owned)
+                .ok_or_else(|| impossible(format!("every node holds {stream}")))
+        }
+        NodeChoice::MetaLeader => cluster
+            .meta_leader()
+            .await
+            .ok_or_else(|| impossible("there is no meta leader")),
+    }
+}
+
+/// Who holds a stream; asked until a leader answers.
+async fn members(
+    world: &World<'_>,
+    stream: &str,
+) -> Result<lifeboat_harness::StreamMembers, Failure> {
+    until(TOLD_WITHIN, || async {
+        match world.cluster.stream_members(stream).await {
+            Ok(members) if members.leader.is_some() => Probe::Ready(members),
+            Ok(_) => Probe::Pending(format!("{stream} has no leader")),
+            Err(error) => Probe::Pending(error.to_string()),
+        }
+    })
+    .await
+    .map_err(impossible)
+}
+
+async fn publish(world: &World<'_>, stream: &str, messages: u64) -> Outcome {
+    let Some(publisher) = world.publisher(stream) else {
+        return Err(impossible(format!("nobody publishes to {stream}")));
+    };
+    let acknowledged = publisher.publish_many(messages, PUBLISHED_WITHIN).await;
+    if acknowledged == messages {
+        return Ok(());
+    }
+    Err(impossible(format!(
+        "{acknowledged} of {messages} messages were acknowledged within {PUBLISHED_WITHIN:?}"
+    )))
+}
+
+/// Chooses the node of a fault, names it, and writes down that it is about to be hit.
+async fn fault<'a>(
+    world: &World<'a>,
+    choice: &NodeChoice,
+    alias: &str,
+    fault: FaultKind,
+) -> Result<Node<'a>, Failure> {
+    let node = choose(world, choice).await?;
+    world.name_node(alias, &node);
+    world.note(format!("{choice} is {node}"));
+    world.record(Event::FaultBegan {
+        fault,
+        node: node.clone(),
+    });
+    Ok(world.cluster.node(&node))
+}
+
+fn done(world: &World<'_>, node: &Node<'_>) -> Outcome {
+    world.record(Event::FaultDone {
+        node: node.name().to_owned(),
+    });
+    Ok(())
+}
+
+async fn kill(world: &World<'_>, choice: &NodeChoice, alias: &str, wipe: bool) -> Outcome {
+    let kind = if wipe {
+        FaultKind::KillAndWipe
+    } else {
+        FaultKind::Kill
+    };
+    let node = fault(world, choice, alias, kind).await?;
+    node.kill().await.map_err(impossible)?;
+    if wipe {
+        node.wipe().await.map_err(impossible)?;
+    }
+    done(world, &node)
+}
+
+/// Waits until the load gets nothing acknowledged for a while, although it asks.
+async fn unavailable(world: &World<'_>, stream: &str, within: Duration) -> Outcome {
+    let tally = &world.recorder.tally;
+    let mut quiet_since = Instant::now();
+    let mut acknowledged = tally.acknowledged();
+    let mut failed = tally.refused() + tally.unknown();
+    until(within, || {
+        if tally.acknowledged() != acknowledged {
+            acknowledged = tally.acknowledged();
+            failed = tally.refused() + tally.unknown();
+            quiet_since = Instant::now();
+        }
+        let quiet = quiet_since.elapsed();
+        let asked = tally.refused() + tally.unknown() > failed;
+        async move {
+            if quiet >= UNAVAILABLE_FOR && asked {
+                Probe::Ready(())
+            } else {
+                Probe::Pending(format!("the last message was acknowledged {quiet:.1?} ago"))
+            }
+        }
+    })
+    .await
+    .map_err(|timed_out| broken(format!("{stream} still takes messages: {timed_out}")))
+}
+
+async fn wait(world: &World<'_>, stream: &str, replicas: usize, within: Duration) -> Outcome {
+    let seen = until(within, || whole_replicas(world.cluster, stream, replicas)).await;
+    seen.map_err(|timed_out: TimedOut| broken(timed_out))?;
+    world.record(Event::Recovered {
+        stream: stream.to_owned(),
+    });
+    let holders = members(world, stream).await?;
+    world.note(format!("{stream} is on {}", holders.all().join(", ")));
+    Ok(())
+}
+
+/// Watches that nobody becomes a member, or gets a copy, who was not one at the beginning.
+async fn no_replacement(world: &World<'_>, stream: &str, watched: Duration) -> Outcome {
+    let before = members(world, stream).await?;
+    let known = before.all();
+    world.note(format!(
+        "{stream} is on {}, watched for {watched:?}",
+        known.join(", ")
+    ));
+    let began = Instant::now();
+    let mut looks = 0_u32;
+    while began.elapsed() < watched {
+        pause_for(LOOK_EVERY.min(watched)).await;
+        let mut holders = copies(world.cluster, stream).await;
+        if let Ok(members) = world.cluster.stream_members(stream).await {
+            holders.extend(live(world.cluster, &members));
+            looks += 1;
+        }
+        if let Some(new) = holders.iter().find(|name| !known.contains(name)) {
+            let after = began.elapsed();
+            return Err(broken(format!("{new} became a replica after {after:.1?}")));
+        }
+    }
+    if looks == 0 {
+        return Err(impossible(format!("{stream} never told who holds it")));
+    }
+    Ok(())
+}
+
+async fn backup(world: &World<'_>, stream: &str, name: &str) -> Outcome {
+    let target = world.evidence.backup(name);
+    let options = BackupOptions::default();
+    let taken = back_up_stream(&world.recorder.connection, stream, &target, options, &())
+        .await
+        .map_err(broken)?;
+    let manifest = taken.manifest;
+    world.note(format!(
+        "{} messages up to sequence {}, {} bytes, {}",
+        manifest.messages, manifest.last_sequence, manifest.archive_bytes, manifest.form
+    ));
+    world.name_backup(name, stream);
+    world.record(Event::BackedUp {
+        stream: stream.to_owned(),
+        backup: name.to_owned(),
+        messages: manifest.messages,
+        last_sequence: manifest.last_sequence,
+        consumers: manifest.consumers,
+    });
+    Ok(())
+}
+
+async fn restore(world: &World<'_>, backup: &str) -> Outcome {
+    let Some(stream) = world.backed_up_stream(backup) else {
+        return Err(impossible(format!("there is no backup `{backup}`")));
+    };
+    let source = world.evidence.backup(backup);
+    world.record(Event::Restoring {
+        stream: stream.clone(),
+        backup: backup.to_owned(),
+    });
+    let options = RestoreOptions::default();
+    let restored = restore_stream(&world.recorder.connection, &source, options, &())
+        .await
+        .map_err(broken)?;
+    world.note(format!(
+        "{} messages and {} consumers restored and compared in {:.1?}",
+        restored.messages, restored.consumers, restored.elapsed
+    ));
+    world.record(Event::Restored {
+        stream: stream.clone(),
+        backup: backup.to_owned(),
+    });
+    world.record(Event::Recovered { stream });
+    Ok(())
+}

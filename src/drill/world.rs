@@ -1,0 +1,82 @@
+//! What the stages and steps of a drill share.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use lifeboat_harness::Cluster;
+
+use super::evidence::Evidence;
+use super::load::{Publisher, Recorder};
+use crate::ledger::Event;
+use crate::scenario::Scenario;
+
+/// A drill under way.
+pub(super) struct World<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) cluster: &'a Cluster,
+    pub(super) evidence: &'a Evidence,
+    pub(super) recorder: Recorder,
+    pub(super) publishers: Vec<Publisher>,
+    /// Nodes that steps have named, and backups with the stream each is of.
+    names: Mutex<Names>,
+}
+
+#[derive(Default)]
+struct Names {
+    nodes: BTreeMap<String, String>,
+    backups: BTreeMap<String, String>,
+}
+
+impl<'a> World<'a> {
+    pub(super) fn new(
+        scenario: &'a Scenario,
+        cluster: &'a Cluster,
+        evidence: &'a Evidence,
+        recorder: Recorder,
+        publishers: Vec<Publisher>,
+    ) -> Self {
+        Self {
+            scenario,
+            cluster,
+            evidence,
+            recorder,
+            publishers,
+            names: Mutex::default(),
+        }
+    }
+
+    pub(super) fn record(&self, event: Event) {
+        self.recorder.ledger.record(event);
+    }
+
+    /// Writes something down that no judge uses, and tells whoever watches.
+    pub(super) fn note(&self, text: String) {
+        self.recorder.watcher.note(&text);
+        self.record(Event::Noted { text });
+    }
+
+    /// The publisher of a stream; the scenario was resolved, so there is one.
+    pub(super) fn publisher(&self, stream: &str) -> Option<&Publisher> {
+        self.publishers.iter().find(|one| one.stream() == stream)
+    }
+
+    pub(super) fn name_node(&self, alias: &str, node: &str) {
+        self.with_names(|names| names.nodes.insert(alias.to_owned(), node.to_owned()));
+    }
+
+    pub(super) fn named_node(&self, alias: &str) -> Option<String> {
+        self.with_names(|names| names.nodes.get(alias).cloned())
+    }
+
+    pub(super) fn name_backup(&self, backup: &str, stream: &str) {
+        self.with_names(|names| names.backups.insert(backup.to_owned(), stream.to_owned()));
+    }
+
+    pub(super) fn backed_up_stream(&self, backup: &str) -> Option<String> {
+        self.with_names(|names| names.backups.get(backup).cloned())
+    }
+
+    fn with_names<T>(&self, use_names: impl FnOnce(&mut Names) -> T) -> T {
+        use_names(&mut self.names.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,45 @@
+//! The outcome of one run of a drill: what is written beside its ledger and told to people and tools.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::finding::Judgement;
+use crate::model::{Expected, Verdict};
+
+/// One run of one scenario.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// The scenario.
+    pub scenario: String,
+    /// The promise it is about.
+    pub promise: String,
+    /// The server's version.
+    pub server: String,
+    /// The server binary's SHA-256.
+    pub server_sha256: String,
+    /// Where the nodes ran.
+    pub runtime: String,
+    /// Every random choice followed from it.
+    pub seed: u64,
+    /// What was found.
+    pub judgement: Judgement,
+    /// What was to be expected of this server version.
+    pub expected: Expected,
+    /// How long the whole run took.
+    pub elapsed_seconds: f64,
+    /// The directory with ledger, logs and configurations.
+    pub evidence: PathBuf,
+}
+
+impl RunRecord {
+    /// The verdict.
+    pub fn verdict(&self) -> Verdict {
+        self.judgement.verdict
+    }
+
+    /// Whether the verdict is the one to be expected.
+    pub fn is_as_expected(&self) -> bool {
+        self.verdict() == self.expected.verdict
+    }
+}

@@ -1,0 +1,125 @@
+//! Runs as people read them: one table, then what was found, then where the evidence is.
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+
+use crate::judge::{Finding, RunRecord};
+use crate::model::Verdict;
+
+/// How many findings of a run are shown; the rest is in its evidence.
+const MOST_FINDINGS: usize = 8;
+
+/// One line on one run.
+pub fn headline(run: &RunRecord) -> String {
+    let figures = &run.judgement.figures;
+    let mut line = format!(
+        "{}: {} acknowledged, {} lost",
+        verdict(run),
+        figures.acknowledged,
+        figures.lost
+    );
+    if let Some(seconds) = figures.recovery_seconds {
+        line.push_str(", recovered in ");
+        line.push_str(&seconds_text(seconds));
+    }
+    line
+}
+
+/// Everything on all runs.
+pub fn summary(runs: &[RunRecord]) -> String {
+    let mut parts = vec![table(runs).to_string()];
+    parts.extend(runs.iter().filter_map(findings));
+    parts.push(counts(runs));
+    parts.push(evidence(runs));
+    parts.join("\n\n")
+}
+
+fn table(runs: &[RunRecord]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header([
+            "drill", "promise", "server", "verdict", "acked", "lost", "dup", "altered", "outage",
+            "recovery",
+        ]);
+    for run in runs {
+        let figures = &run.judgement.figures;
+        let time = |seconds: Option<f64>| seconds.map_or_else(|| String::from("-"), seconds_text);
+        table.add_row([
+            run.scenario.clone(),
+            run.promise.clone(),
+            run.server.clone(),
+            verdict(run),
+            figures.acknowledged.to_string(),
+            figures.lost.to_string(),
+            figures.duplicated.to_string(),
+            figures.altered.to_string(),
+            time(figures.write_outage_seconds),
+            time(figures.recovery_seconds),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(4) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// The verdict, and what was expected when that is something else.
+fn verdict(run: &RunRecord) -> String {
+    match (&run.expected.because, run.is_as_expected()) {
+        (Some(because), true) => format!("{} (known: {because})", run.verdict()),
+        (None, true) => run.verdict().to_string(),
+        (_, false) => format!("{}, not {}", run.verdict(), run.expected.verdict),
+    }
+}
+
+fn findings(run: &RunRecord) -> Option<String> {
+    let all = &run.judgement.findings;
+    if all.is_empty() {
+        return None;
+    }
+    let mut lines = vec![format!("{} on {}:", run.scenario, run.server)];
+    lines.extend(all.iter().take(MOST_FINDINGS).map(finding));
+    if all.len() > MOST_FINDINGS {
+        lines.push(format!(
+            "  … and {} more, see the evidence",
+            all.len() - MOST_FINDINGS
+        ));
+    }
+    Some(lines.join("\n"))
+}
+
+fn finding(finding: &Finding) -> String {
+    format!("  {} {}", finding.verdict, finding.text)
+}
+
+fn counts(runs: &[RunRecord]) -> String {
+    let count = |wanted: Verdict| runs.iter().filter(|run| run.verdict() == wanted).count();
+    let expected = runs.iter().filter(|run| run.is_as_expected()).count();
+    format!(
+        "{expected} of {} as expected: {} held, {} broken, {} inconclusive",
+        runs.len(),
+        count(Verdict::Held),
+        count(Verdict::Broken),
+        count(Verdict::Inconclusive)
+    )
+}
+
+/// Where the evidence is: the directory of all when nothing is remarkable, else the directory
+/// of each run that is.
+fn evidence(runs: &[RunRecord]) -> String {
+    let unexpected = runs.iter().filter(|run| !run.is_as_expected());
+    let mut lines: Vec<_> = unexpected
+        .map(|run| format!("evidence of {}: {}", run.scenario, run.evidence.display()))
+        .collect();
+    let root = runs.first().and_then(|run| run.evidence.parent());
+    if let Some(root) = root.filter(|_| lines.is_empty()) {
+        lines.push(format!("evidence: {}", root.display()));
+    }
+    lines.join("\n")
+}
+
+fn seconds_text(seconds: f64) -> String {
+    format!("{seconds:.1} s")
+}

@@ -1,0 +1,55 @@
+//! The only code that prints: data to standard output, everything else to standard error.
+
+mod drill;
+mod transfer;
+
+use std::error::Error;
+use std::io::{self, IsTerminal as _, Write as _};
+
+pub use drill::DrillProgress;
+pub use transfer::TransferProgress;
+
+/// Prints data.
+///
+/// # Errors
+/// When standard output is closed or full: a result that was not written is not a result.
+pub fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{text}")?;
+    stdout.flush()
+}
+
+/// Says something to whoever watches.
+pub fn say(text: &str) {
+    // Nobody may be reading, which is no reason to fail.
+    let _written = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Says what went wrong, with every cause once.
+pub fn say_error(error: &dyn Error) {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        let more = source.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = source.source();
+    }
+    say(&format!("error: {text}"));
+}
+
+/// Whether live progress can be drawn.
+pub fn can_draw(no_progress: bool) -> bool {
+    !no_progress && io::stderr().is_terminal()
+}
+
+/// The time of day, for log lines.
+fn clock() -> String {
+    use time::OffsetDateTime;
+    use time::macros::format_description;
+    OffsetDateTime::now_utc()
+        .format(format_description!("[hour]:[minute]:[second]"))
+        .unwrap_or_default()
+}
