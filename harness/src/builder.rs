@@ -45,7 +45,8 @@ impl Default for ClusterBuilder {
 }
 
 impl ClusterBuilder {
-    /// How many nodes, called `n1`, `n2` and so on. Three unless said otherwise.
+    /// How many nodes, called `n1`, `n2` and so on. Three unless said otherwise. One is a
+    /// standalone server: it has no meta group, and no node can be added to it.
     #[must_use]
     pub fn nodes(mut self, nodes: usize) -> Self {
         self.nodes = nodes;

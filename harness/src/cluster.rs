@@ -115,6 +115,7 @@ impl Cluster {
             name: builder
                 .name
                 .unwrap_or_else(|| format!("lifeboat-{}", random_word())),
+            standalone: builder.nodes == 1,
             system: system.clone(),
             accounts: vec![user.clone()],
             sync_interval: builder.sync_interval,
@@ -154,10 +155,24 @@ impl Cluster {
             pause_for(STAGGER * turns).await;
             self.launch_into(*key, |from, to| from > to).await
         });
-        futures_util::future::try_join_all(launches).await?;
+        tokio::time::timeout(limit, futures_util::future::try_join_all(launches))
+            .await
+            .map_err(|_| self.silent_nodes(limit))??;
         self.wait_formed(limit, count).await?;
         self.aim_links(|_, _| true);
         Ok(())
+    }
+
+    /// The error that names the nodes whose servers did not come to listen in time.
+    fn silent_nodes(&self, waited: Duration) -> Error {
+        let mut silent = self.nodes();
+        silent.retain(|node| matches!(node.state(), Ok(NodeState::Stopped)));
+        let names: Vec<_> = silent.iter().map(Node::name).collect();
+        Error::Timeout {
+            what: String::from("every server to listen"),
+            waited,
+            last_seen: format!("no ports file of {}", names.join(", ")),
+        }
     }
 
     /// The node of that name. See [`Node`].
@@ -210,7 +225,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`Error::Exited`] when its server does not stay up, [`Error::Timeout`] when the meta
-    /// group does not take it.
+    /// group does not take it, [`Error::BadCluster`] when the cluster began as a single server.
     pub async fn add_node(&self) -> Result<Node<'_>> {
         let name = {
             let slots = self.slots();
@@ -229,6 +244,11 @@ impl Cluster {
     pub async fn add_node_named(&self, name: &str) -> Result<Node<'_>> {
         let _verb = self.verb().await;
         self.check_name(name)?;
+        if self.settings.standalone {
+            return Err(Error::BadCluster(String::from(
+                "it began as a single server, which nobody can join",
+            )));
+        }
         let key = self.add_slot(name, Vec::new()).await?;
         self.launch(key).await?;
         self.wait_member(name).await?;
@@ -269,8 +289,8 @@ impl Cluster {
     /// [`Error::Timeout`] when a server does not end.
     pub async fn stop_all(&self) -> Result<()> {
         let _verb = self.verb().await;
-        let running = self.running();
-        futures_util::future::try_join_all(running.iter().map(Node::terminate)).await?;
+        let nodes = self.nodes();
+        futures_util::future::try_join_all(nodes.iter().map(Node::wind_down)).await?;
         Ok(())
     }
 
@@ -375,7 +395,7 @@ impl Cluster {
             if wanted(*to) && open(*from, *to) {
                 link.aim(aim(target
                     .and_then(|slot| slot.addresses)
-                    .map(|at| at.cluster)));
+                    .and_then(|at| at.cluster)));
             }
         }
     }
@@ -389,12 +409,17 @@ impl Cluster {
         let links = self.links();
         // A node that was removed is not listed: an empty node that joins takes the number of
         // its routes for the size of the meta group.
-        let routes = slots
+        let mut routes: Vec<_> = slots
             .iter()
             .filter(|slot| slot.key != key && !slot.removed)
             .filter_map(|slot| links.get(&(key, slot.key)))
             .map(Link::address)
             .collect();
+        if routes.is_empty() {
+            // Clustered JetStream does not start without a route; the last survivor gets one
+            // that leads nowhere.
+            routes.push(own.nowhere.address());
+        }
         NodeSettings {
             name: own.name.clone(),
             tags: own.tags.clone(),

@@ -18,6 +18,8 @@ pub struct Credentials {
 #[derive(Debug, Clone)]
 pub(crate) struct ClusterSettings {
     pub(crate) name: String,
+    /// One server by itself: with a `cluster` block but no route, JetStream would not start.
+    pub(crate) standalone: bool,
     pub(crate) system: Credentials,
     pub(crate) accounts: Vec<Credentials>,
     pub(crate) sync_interval: Option<String>,
@@ -79,22 +81,11 @@ pub(crate) fn render(
     if let Some(domain) = &cluster.domain {
         lines.push(format!("  domain: {}", quote(domain)));
     }
+    lines.push(String::from("}"));
+    if !cluster.standalone {
+        lines.extend(routing(cluster, node, listen));
+    }
     lines.extend([
-        String::from("}"),
-        String::from("cluster {"),
-        format!("  name: {}", quote(&cluster.name)),
-        format!("  listen: {}", quote(&format!("{listen}:-1"))),
-        format!("  advertise: {}", quote(&node.advertise.to_string())),
-        String::from("  no_advertise: true"),
-        format!(
-            "  routes: [{}]",
-            list(
-                node.routes
-                    .iter()
-                    .map(|route| quote(&format!("nats://{route}")))
-            )
-        ),
-        String::from("}"),
         format!("system_account: {}", quote(&cluster.system.account)),
         String::from("accounts {"),
         account(&cluster.system, false),
@@ -103,6 +94,23 @@ pub(crate) fn render(
     lines.push(String::from("}"));
     lines.push(cluster.extra.clone());
     lines.join("\n")
+}
+
+/// The `cluster` block of one node.
+fn routing(cluster: &ClusterSettings, node: &NodeSettings, listen: &str) -> [String; 7] {
+    let routes = node
+        .routes
+        .iter()
+        .map(|route| quote(&format!("nats://{route}")));
+    [
+        String::from("cluster {"),
+        format!("  name: {}", quote(&cluster.name)),
+        format!("  listen: {}", quote(&format!("{listen}:-1"))),
+        format!("  advertise: {}", quote(&node.advertise.to_string())),
+        String::from("  no_advertise: true"),
+        format!("  routes: [{}]", list(routes)),
+        String::from("}"),
+    ]
 }
 
 fn account(user: &Credentials, jetstream: bool) -> String {
@@ -141,6 +149,7 @@ mod tests {
         };
         let cluster = ClusterSettings {
             name: String::from("C"),
+            standalone: false,
             system: user("SYS"),
             accounts: vec![user("APP")],
             sync_interval: Some(String::from("always")),

@@ -47,8 +47,11 @@ impl Cluster {
             let Ok(monitor) = node.monitor() else {
                 continue;
             };
-            let seen = monitor.jetstream().await.ok()?.meta_cluster;
-            if let Some(view) = seen.filter(|view| view.leader == node.name()) {
+            // A node that does not answer, a crashed one for instance, has no say in it.
+            let Ok(seen) = monitor.jetstream().await else {
+                continue;
+            };
+            if let Some(view) = seen.meta_cluster.filter(|view| view.leader == node.name()) {
                 return Some(view);
             }
         }
@@ -100,6 +103,9 @@ impl Cluster {
     async fn find_fault(&self, peers: Option<usize>) -> Result<Option<String>> {
         self.notice_deaths().await?;
         let nodes = self.running();
+        if nodes.is_empty() {
+            return Ok(Some(String::from("no node runs")));
+        }
         let mut leaders = BTreeSet::new();
         let mut leader_view = None;
         for node in &nodes {

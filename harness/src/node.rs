@@ -110,14 +110,29 @@ impl<'a> Node<'a> {
     /// # Errors
     /// [`Error::IllegalTransition`] unless it is running; [`Error::Timeout`] when it does not end.
     pub async fn terminate(&self) -> Result<()> {
+        let _verb = self.cluster.verb().await;
         let key = self.expect("terminate", &[NodeState::Running])?;
         self.end(key, Signal::Terminate, STOPPED_WITHIN).await
+    }
+
+    /// Ends its server in the best order that its state allows. For a caller who holds the
+    /// cluster's verbs already.
+    pub(crate) async fn wind_down(&self) -> Result<()> {
+        let (key, state) = self
+            .cluster
+            .slot(&self.name, |slot| (slot.key, slot.state))?;
+        match state {
+            NodeState::Running => self.end(key, Signal::Terminate, STOPPED_WITHIN).await,
+            NodeState::Paused => self.end(key, Signal::Kill, GONE_WITHIN).await,
+            NodeState::Stopped => Ok(()),
+        }
     }
 
     /// Freezes its server (SIGSTOP): connections stay open, nothing is answered.
     ///
     /// # Errors
-    /// [`Error::IllegalTransition`] unless it is running.
+    /// [`Error::IllegalTransition`] unless it is running; [`Error::Timeout`] when it does not
+    /// freeze.
     pub async fn pause(&self) -> Result<()> {
         let _verb = self.cluster.verb().await;
         let key = self.expect("pause", &[NodeState::Running])?;

@@ -5,7 +5,7 @@
 //! every new directory first sweeps those whose owner is gone, should the watchdog have been
 //! killed as well. A directory that is kept as evidence is marked, and none of the three touches it.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -49,28 +49,21 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// Sweeps what dead owners left under `root`, then makes a new directory there.
     pub(crate) fn create(root: &Path) -> Result<Self> {
-        fs::create_dir_all(root).map_err(io_error(format!("creating {}", root.display())))?;
-        sweep(root);
-        let path = tempfile::Builder::new()
+        let failed = |what: &str| io_error(format!("{what} {}", root.display()));
+        fs::create_dir_all(root).map_err(failed("creating"))?;
+        // Servers and watchdog run in directories of their own.
+        let root = std::path::absolute(root).map_err(failed("locating"))?;
+        sweep(&root);
+        let (watchdog, path) = tempfile::Builder::new()
             .prefix(PREFIX)
-            .tempdir_in(root)
-            .map_err(io_error(format!(
-                "creating a directory in {}",
-                root.display()
-            )))?
-            .keep();
-        Self::own(path.clone()).inspect_err(|_| {
-            // The error that matters is the one being returned.
-            let _removed = fs::remove_dir_all(&path);
-        })
-    }
-
-    fn own(path: PathBuf) -> Result<Self> {
+            .make_in(&root, create_watched)
+            .and_then(|made| made.keep().map_err(|error| error.error))
+            .map_err(failed("creating, with sh as its watchdog, a directory in"))?;
+        // Should this fail, the watchdog's input is closed, and it removes the directory.
         let lock_path = path.join(LOCK_FILE);
         let lock = File::create(&lock_path)
             .and_then(|lock| lock.lock().map(|()| lock))
             .map_err(io_error(format!("locking {}", lock_path.display())))?;
-        let watchdog = watch(&path).map_err(io_error("starting the watchdog (sh)"))?;
         Ok(Self {
             path,
             _lock: lock,
@@ -104,6 +97,21 @@ impl Drop for Scratch {
         // The watchdog ends as soon as its input is closed; waiting keeps no zombie behind.
         let _ended = self.watchdog.wait();
     }
+}
+
+/// Makes a directory that has a watchdog from its first moment, so that no SIGKILL comes
+/// between the two.
+fn create_watched(path: &Path) -> io::Result<Child> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let mut watchdog = watch(path)?;
+    // Configurations hold passwords: nobody else may read them.
+    if let Err(error) = DirBuilder::new().mode(0o700).create(path) {
+        // What is there already is not ours to remove.
+        let _killed = watchdog.kill();
+        let _reaped = watchdog.wait();
+        return Err(error);
+    }
+    Ok(watchdog)
 }
 
 /// Starts the watchdog in a process group of its own, so that Ctrl-C does not reach it.

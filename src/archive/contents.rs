@@ -40,8 +40,11 @@ pub struct Contents {
     pub messages: BTreeMap<u64, Fingerprint>,
     /// The consumers, in the order of the archive.
     pub consumers: Vec<ConsumerPosition>,
-    /// The last sequence the stream had used, which a deleted message may have held.
+    /// The last sequence in it, which a deleted message may have held.
     pub last_sequence: u64,
+    /// The last sequence its index speaks of. In a tar the index may be newer than the blocks:
+    /// messages published meanwhile are in it and not in them.
+    pub indexed_sequence: u64,
 }
 
 impl Contents {

@@ -71,6 +71,7 @@ pub(super) fn read(archive: &mut impl Read) -> Result<Contents> {
         messages: BTreeMap::new(),
         consumers: Vec::new(),
         last_sequence: state.last_seq,
+        indexed_sequence: state.last_seq,
     };
     loop {
         let entry = next(archive)?;

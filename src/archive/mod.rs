@@ -8,6 +8,7 @@
 mod contents;
 mod cursor;
 mod error;
+mod index;
 mod layout;
 mod message_archive;
 mod record;

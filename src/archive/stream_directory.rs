@@ -4,15 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::cursor::Cursor;
 use super::error::{ArchiveError, Result};
+use super::index::Index;
 use super::record::{Record, Records};
 use crate::model::Fingerprint;
-
-/// First byte of `index.db`.
-const INDEX_MAGIC: u8 = 11;
-/// The versions of `index.db` whose beginning is known to be the same.
-const INDEX_VERSIONS: std::ops::RangeInclusive<u8> = 1..=4;
 
 /// What a stream's directory holds.
 #[derive(Debug, Default)]
@@ -21,13 +16,6 @@ pub struct StreamDirectory {
     pub messages: Vec<Fingerprint>,
     /// What is wrong with it. A sound directory has nothing here.
     pub defects: Vec<ArchiveError>,
-}
-
-/// What the index says of the stream as a whole.
-#[derive(Debug, Clone, Copy)]
-struct Index {
-    messages: u64,
-    first_sequence: u64,
 }
 
 /// Reads a stream's directory. Every defect is reported, and whatever could be read all the same.
@@ -110,34 +98,11 @@ fn list_blocks(directory: &Path) -> Result<Vec<(u64, PathBuf)>> {
     Ok(blocks)
 }
 
-/// The beginning of `index.db` (`_writeFullState`); nothing when the server wrote none, as
-/// after a crash.
+/// The index of a directory; nothing when the server wrote none, as after a crash.
 fn read_index(path: &Path) -> Result<Option<Index>> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(ArchiveError::io(path.display().to_string())(error)),
-    };
-    let [magic, version, rest @ ..] = &bytes[..] else {
-        return Err(ArchiveError::truncated("index.db", "it has no header"));
-    };
-    if *magic != INDEX_MAGIC || !INDEX_VERSIONS.contains(version) {
-        return Err(ArchiveError::Unsupported {
-            what: String::from("index.db"),
-            detail: format!("its header is {magic}/{version}"),
-        });
-    }
-    let mut cursor = Cursor::new(rest);
-    let mut next = || cursor.uvarint();
-    let (messages, _bytes, first_sequence) = (next(), next(), next());
-    match (messages, first_sequence) {
-        (Some(messages), Some(first_sequence)) => Ok(Some(Index {
-            messages,
-            first_sequence,
-        })),
-        _ => Err(ArchiveError::truncated(
-            "index.db",
-            "its counts are missing",
-        )),
+    match fs::read(path) {
+        Ok(bytes) => Index::decode(&bytes).map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(ArchiveError::io(path.display().to_string())(error)),
     }
 }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::consumer_state;
 use super::contents::{Contents, Form};
 use super::error::{ArchiveError, Result};
+use super::index::Index;
 use super::record::{Record, Records};
 use crate::model::ConsumerPosition;
 
@@ -35,6 +36,7 @@ pub(super) fn read(decoded: &mut impl Read) -> Result<Contents> {
         messages: BTreeMap::new(),
         consumers: Vec::new(),
         last_sequence: 0,
+        indexed_sequence: 0,
     };
     let mut tail = Tail::new(decoded);
     let mut stream = None;
@@ -65,6 +67,8 @@ pub(super) fn read(decoded: &mut impl Read) -> Result<Contents> {
                 WHAT,
                 format!("the server wrote: {said}"),
             ));
+        } else if path == "msgs/index.db" {
+            contents.indexed_sequence = Index::decode(&bytes)?.last_sequence;
         } else if let Some(index) = block_index(&path) {
             let Some(stream) = &stream else {
                 return Err(ArchiveError::damaged(WHAT, "blocks come before meta.inf"));
@@ -89,6 +93,7 @@ pub(super) fn read(decoded: &mut impl Read) -> Result<Contents> {
     if stream.is_none() {
         return Err(ArchiveError::damaged(WHAT, "it has no meta.inf"));
     }
+    contents.indexed_sequence = contents.indexed_sequence.max(contents.last_sequence);
     Ok(contents)
 }
 

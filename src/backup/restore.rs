@@ -157,21 +157,21 @@ fn refused(stream: &str, error: RequestError) -> BackupError {
     }
 }
 
-/// What the server says it has, at the moment it has it: nobody has published yet.
+/// What the server says it has, at the moment it has it: nobody has published yet. Its last
+/// sequence may be the archive's or that of the archive's index, which older servers ignore.
 fn compare_state(backup: &StreamBackup, restored: &StreamInfo) -> Result<()> {
-    let expected = (
-        backup.contents.messages.len() as u64,
-        backup.contents.last_sequence,
-    );
-    let found = (restored.state.messages, restored.state.last_seq);
-    if expected == found {
+    let contents = &backup.contents;
+    let messages = contents.messages.len() as u64;
+    let (first, last) = (contents.last_sequence, contents.indexed_sequence);
+    let found = &restored.state;
+    if found.messages == messages && (first..=last).contains(&found.last_seq) {
         return Ok(());
     }
     Err(BackupError::Differs {
         stream: backup.stream().to_owned(),
         difference: format!(
-            "it holds {} messages up to sequence {}, the backup {} up to {}",
-            found.0, found.1, expected.0, expected.1
+            "it holds {} messages up to sequence {}, the backup {messages} up to {first}",
+            found.messages, found.last_seq
         ),
     })
 }

@@ -20,12 +20,20 @@ pub(super) async fn drain(world: &World<'_>) {
         for name in &stream.consumers {
             let consumer = world.recorder.connection.consumer(&stream.name, name);
             let drained = until(SETTLED_WITHIN, || async {
-                match consumer.position().await {
-                    Ok((_, 0, 0)) => Probe::Ready(()),
-                    Ok((_, unacknowledged, undelivered)) => Probe::Pending(format!(
-                        "{undelivered} undelivered, {unacknowledged} unacknowledged"
-                    )),
-                    Err(error) => Probe::Pending(error.to_string()),
+                // A consumer that has just been assigned says for a moment that it has nothing
+                // to do, so it must also stand at the end of its stream.
+                let asked = world.recorder.connection.stream_info(&stream.name).await;
+                match (asked, consumer.position().await) {
+                    (Ok(info), Ok((position, unacknowledged, undelivered))) => {
+                        let (floor, last) = (position.ack_floor.stream, info.state.last_seq);
+                        if unacknowledged + undelivered == 0 && floor >= last {
+                            return Probe::Ready(());
+                        }
+                        Probe::Pending(format!(
+                            "{undelivered} undelivered, {unacknowledged} unacknowledged, ack floor at {floor} of {last}"
+                        ))
+                    }
+                    (Err(error), _) | (_, Err(error)) => Probe::Pending(error.to_string()),
                 }
             })
             .await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Rules;
 use super::finding::{Figures, Finding, FindingKind};
 use super::history::History;
+use crate::ledger::LossScope;
 
 /// Measures, and compares with what is allowed.
 pub(super) fn judge(
@@ -13,8 +14,11 @@ pub(super) fn judge(
     figures: &mut Figures,
     findings: &mut Vec<Finding>,
 ) {
+    // A stream that comes back empty has not recovered, however soon it answers.
+    let recovers = rules.lost != LossScope::BeforeFault;
     let recovery = history
         .fault_began
+        .filter(|_| recovers)
         .zip(history.recovered_at)
         .map(|((_, fault), recovered)| Duration::from_micros(recovered.saturating_sub(fault)));
     figures.recovery_seconds = recovery.map(|time| time.as_secs_f64());

@@ -25,7 +25,8 @@ impl fmt::Display for NodeKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Addresses {
     pub(crate) client: SocketAddr,
-    pub(crate) cluster: SocketAddr,
+    /// Where other servers reach it; a standalone server has no such place.
+    pub(crate) cluster: Option<SocketAddr>,
     pub(crate) monitor: SocketAddr,
 }
 
@@ -78,7 +79,8 @@ pub(crate) trait Runtime: fmt::Debug + Send + Sync {
         node: &NodeSettings,
     ) -> Result<Addresses>;
 
-    /// Does something to a running node.
+    /// Does something to a running node. A pause has taken effect when this returns; how an
+    /// ending went is seen by [`Runtime::exited`].
     async fn signal(&self, key: NodeKey, signal: Signal) -> Result<()>;
 
     /// How the node's server ended, or nothing while it runs.

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rustix::process::{Pid, Signal as Os, WaitId, WaitIdOptions, kill_process, waitid};
 use serde::Deserialize;
 use tokio::runtime::Handle;
 
@@ -21,6 +22,8 @@ use crate::wait::{Probe, until};
 
 /// How long a server may take until it listens; usually some 30 ms.
 const LISTENS_WITHIN: Duration = Duration::from_secs(20);
+/// How long a server may take to freeze; usually less than a millisecond.
+const FREEZES_WITHIN: Duration = Duration::from_secs(10);
 /// How much of a log an error carries.
 const LOG_TAIL_LINES: usize = 15;
 
@@ -38,6 +41,8 @@ pub(crate) struct ProcessRuntime {
 struct PortsFile {
     nats: Vec<String>,
     monitoring: Vec<String>,
+    /// A standalone server has none.
+    #[serde(default)]
     cluster: Vec<String>,
 }
 
@@ -114,6 +119,50 @@ impl ProcessRuntime {
             .map_err(io_error(format!("starting {}", self.binary.display())))
     }
 
+    /// Signals a server; returns its pid unless it has ended.
+    fn send(&self, key: NodeKey, signal: Os) -> Result<Option<Pid>> {
+        let mut children = self.children();
+        let Some(child) = children.get_mut(&key) else {
+            return Ok(None);
+        };
+        let ended = child
+            .try_wait()
+            .map_err(io_error(format!("waiting for {key}")))?;
+        if ended.is_some() {
+            // A server that ended has given its pid back: it may be anybody's by now.
+            return Ok(None);
+        }
+        // The child is not reaped while the lock is held, so the pid can't be somebody else's.
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            kill_process(pid, signal)
+                .map_err(io::Error::from)
+                .map_err(io_error(format!("signalling {key}")))?;
+        }
+        Ok(pid)
+    }
+
+    /// Waits until a server that was sent SIGSTOP has stopped, all threads of it: the signal
+    /// is delivered some time after it was sent, and until then requests are answered.
+    async fn frozen(&self, key: NodeKey, pid: Pid) -> Result<()> {
+        // The report is left where it is, so that asking changes nothing.
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        until(FREEZES_WITHIN, || async {
+            match self.exited(key).await {
+                Ok(None) => {}
+                Ok(Some(_)) => return Probe::Ready(Ok(())),
+                Err(error) => return Probe::Ready(Err(error)),
+            }
+            match waitid(WaitId::Pid(pid), options) {
+                Ok(Some(_)) => Probe::Ready(Ok(())),
+                Ok(None) => Probe::Pending(String::from("its server still runs")),
+                Err(error) => Probe::Pending(error.to_string()),
+            }
+        })
+        .await
+        .map_err(|timed_out| timed_out.awaiting(format!("{key} to freeze")))?
+    }
+
     /// Waits until the server has written down its ports.
     async fn listening(&self, key: NodeKey, node: &str, pid: u32) -> Result<Addresses> {
         let file = self.home(key).join(format!("nats-server_{pid}.ports"));
@@ -136,6 +185,27 @@ impl ProcessRuntime {
                 log_tail: self.log_tail(key).await,
             }),
             Err(timed_out) => Err(timed_out.awaiting(format!("node `{node}` to listen"))),
+        }
+    }
+}
+
+/// A server that does not listen yet. When its start fails, or is given up by a caller who
+/// drops the future, it must not live on beside a node that counts as stopped.
+struct Unproven<'a> {
+    runtime: &'a ProcessRuntime,
+    key: NodeKey,
+    listens: bool,
+}
+
+impl Drop for Unproven<'_> {
+    fn drop(&mut self) {
+        if self.listens {
+            return;
+        }
+        if let Some(mut child) = self.runtime.children().remove(&self.key) {
+            // It may have ended already, which is as good.
+            let _killed = child.kill();
+            let _reaped = child.wait();
         }
     }
 }
@@ -165,12 +235,21 @@ fn server_command(binary: &Path, config: &Path, home: &Path, log: File) -> io::R
     reason = "code between fork and exec can't be proven safe by the compiler"
 )]
 fn die_with_parent(command: &mut Command) {
-    use rustix::process::{Signal, set_parent_process_death_signal};
+    use rustix::process::{getpid, getppid, set_parent_process_death_signal};
     use std::os::unix::process::CommandExt as _;
-    // SAFETY: the closure makes one system call and touches neither memory nor locks that
+    let owner = getpid();
+    // SAFETY: the closure makes two system calls and touches neither memory nor locks that
     // the forking process may have been using.
     unsafe {
-        command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
+        command.pre_exec(move || {
+            set_parent_process_death_signal(Some(Os::KILL))?;
+            // An owner that died before that call sends no signal any more.
+            if getppid() == Some(owner) {
+                Ok(())
+            } else {
+                Err(io::ErrorKind::NotConnected.into())
+            }
+        });
     }
 }
 
@@ -189,7 +268,10 @@ fn read_ports(file: &Path) -> std::result::Result<Addresses, String> {
     };
     Ok(Addresses {
         client: first(&ports.nats, "client")?,
-        cluster: first(&ports.cluster, "cluster")?,
+        cluster: match &*ports.cluster {
+            [] => None,
+            urls => Some(first(urls, "cluster")?),
+        },
         monitor: first(&ports.monitoring, "monitoring")?,
     })
 }
@@ -202,12 +284,18 @@ impl Runtime for ProcessRuntime {
         cluster: &ClusterSettings,
         node: &NodeSettings,
     ) -> Result<Addresses> {
+        let mut unproven = Unproven {
+            runtime: self,
+            key,
+            listens: false,
+        };
         let pid = self.fork(key, cluster, node).await?;
-        self.listening(key, &node.name, pid).await
+        let addresses = self.listening(key, &node.name, pid).await?;
+        unproven.listens = true;
+        Ok(addresses)
     }
 
     async fn signal(&self, key: NodeKey, signal: Signal) -> Result<()> {
-        use rustix::process::{Pid, Signal as Os, kill_process};
         let os = match signal {
             Signal::Kill => Os::KILL,
             Signal::Terminate => Os::TERM,
@@ -215,18 +303,10 @@ impl Runtime for ProcessRuntime {
             Signal::Pause => Os::STOP,
             Signal::Resume => Os::CONT,
         };
-        // The child is not reaped while the lock is held, so the pid can't be somebody else's.
-        let children = self.children();
-        let pid = children
-            .get(&key)
-            .and_then(|child| i32::try_from(child.id()).ok())
-            .and_then(Pid::from_raw);
-        let Some(pid) = pid else {
-            return Ok(());
-        };
-        kill_process(pid, os)
-            .map_err(io::Error::from)
-            .map_err(io_error(format!("signalling {key}")))
+        match self.send(key, os)? {
+            Some(pid) if signal == Signal::Pause => self.frozen(key, pid).await,
+            Some(_) | None => Ok(()),
+        }
     }
 
     async fn exited(&self, key: NodeKey) -> Result<Option<String>> {

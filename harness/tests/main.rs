@@ -1,0 +1,14 @@
+//! The harness against real servers: start, break, heal, fail, and leave nothing behind.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests may panic as tests do; clippy excuses only the test functions"
+)]
+
+// These read the process table of Linux, the only system where a SIGKILL of the owner ends the
+// servers too.
+#[cfg(target_os = "linux")]
+mod leaks;
+mod lifecycle;
+mod start_failures;
+mod support;
