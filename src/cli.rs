@@ -20,7 +20,7 @@ Exit codes:
 
 /// Rehearse the recovery of NATS JetStream on real servers.
 #[derive(Debug, Parser)]
-#[command(name = "lifeboat", version, after_help = EXIT_CODES, propagate_version = true)]
+#[command(name = "lifeboat", version, after_help = EXIT_CODES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -3,22 +3,23 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::admin::Admin;
 use crate::binary::{ServerBinary, ServerRequest};
 use crate::builder::ClusterBuilder;
-use crate::config::{ClusterSettings, Credentials, NodeSettings};
+use crate::config::{ClusterSettings, Credentials};
 use crate::error::{Error, Result, io_error};
 use crate::keeper::Keeper;
 use crate::link::{Aim, Link};
-use crate::monitor::{Monitor, http_client};
+use crate::monitor::http_client;
 use crate::node::{Node, NodeState};
 use crate::runtime::process::ProcessRuntime;
-use crate::runtime::{Addresses, NodeKey, Runtime};
+use crate::runtime::{NodeKey, Runtime};
 use crate::scratch::Scratch;
 use crate::wait::pause_for;
+use crate::wiring::Slot;
 
 /// Nodes started this far apart rarely dial each other at the same instant, which would cost
 /// both a second: 40 of 40 clusters formed within 0.62 s.
@@ -28,34 +29,19 @@ const STAGGER: Duration = Duration::from_millis(20);
 /// it is dropped by a panic, configurations, logs and stores are kept and their place printed.
 #[derive(Debug)]
 pub struct Cluster {
-    settings: ClusterSettings,
+    pub(crate) settings: ClusterSettings,
     binary: ServerBinary,
-    slots: Mutex<Vec<Slot>>,
-    links: Mutex<BTreeMap<(NodeKey, NodeKey), Link>>,
+    pub(crate) slots: Mutex<Vec<Slot>>,
+    pub(crate) links: Mutex<BTreeMap<(NodeKey, NodeKey), Link>>,
     /// Held by a verb that changes a node, so that two never interleave.
     verbs: tokio::sync::Mutex<()>,
-    http: reqwest::Client,
+    pub(crate) http: reqwest::Client,
     pub(crate) system: Admin,
     pub(crate) user: Admin,
     /// Dropped before the keeper and the directory: it ends the servers.
-    runtime: Box<dyn Runtime>,
-    keeper: Keeper,
+    pub(crate) runtime: Box<dyn Runtime>,
+    pub(crate) keeper: Keeper,
     scratch: Scratch,
-}
-
-/// What is known of one node.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    pub(crate) key: NodeKey,
-    pub(crate) name: String,
-    pub(crate) state: NodeState,
-    pub(crate) client: Link,
-    /// Given to other servers as this node's address; leads nowhere, see `config::NodeSettings`.
-    nowhere: Link,
-    addresses: Option<Addresses>,
-    tags: Vec<String>,
-    /// Removed from the meta group: nobody lists it as a route any more.
-    pub(crate) removed: bool,
 }
 
 impl Cluster {
@@ -308,180 +294,6 @@ impl Cluster {
             .map(|slot| slot.client.address())
             .collect()
     }
-
-    pub(crate) fn slot<T>(&self, name: &str, read: impl FnOnce(&mut Slot) -> T) -> Result<T> {
-        let mut slots = self.slots();
-        match slots.iter_mut().find(|slot| slot.name == name) {
-            Some(slot) => Ok(read(slot)),
-            None => Err(Error::UnknownNode {
-                name: name.to_owned(),
-                known: names(&slots),
-            }),
-        }
-    }
-
-    pub(crate) fn monitor_of(&self, name: &str) -> Result<Monitor> {
-        let (state, addresses) = self.slot(name, |slot| (slot.state, slot.addresses))?;
-        match addresses {
-            Some(addresses) => Ok(Monitor::new(name, addresses.monitor, self.http.clone())),
-            None => Err(Error::IllegalTransition {
-                node: name.to_owned(),
-                verb: "monitor",
-                state,
-            }),
-        }
-    }
-
-    pub(crate) fn set_state(&self, key: NodeKey, state: NodeState) {
-        if let Some(slot) = self.slots().iter_mut().find(|slot| slot.key == key) {
-            slot.state = state;
-        }
-    }
-
-    /// A node whose server has ended: nothing leads to it any more.
-    pub(crate) fn mark_stopped(&self, key: NodeKey) {
-        if let Some(slot) = self.slots().iter_mut().find(|slot| slot.key == key) {
-            slot.state = NodeState::Stopped;
-            slot.addresses = None;
-        }
-        self.aim_links(|_, _| true);
-    }
-
-    pub(crate) fn rename(&self, key: NodeKey, name: &str) -> Result<()> {
-        self.check_name(name)?;
-        if let Some(slot) = self.slots().iter_mut().find(|slot| slot.key == key) {
-            name.clone_into(&mut slot.name);
-            slot.removed = false;
-        }
-        Ok(())
-    }
-
-    /// Starts a node's server and leads every link to it.
-    pub(crate) async fn launch(&self, key: NodeKey) -> Result<()> {
-        self.launch_into(key, |_, _| true).await
-    }
-
-    /// Starts a node's server and leads those links to it that `open` allows.
-    async fn launch_into(
-        &self,
-        key: NodeKey,
-        open: impl Fn(NodeKey, NodeKey) -> bool,
-    ) -> Result<()> {
-        let settings = self.node_settings(key);
-        let launched = self.runtime.launch(key, &self.settings, &settings).await;
-        let addresses = launched?;
-        if let Some(slot) = self.slots().iter_mut().find(|slot| slot.key == key) {
-            slot.state = NodeState::Running;
-            slot.addresses = Some(addresses);
-        }
-        self.aim_links_to(Some(key), open);
-        Ok(())
-    }
-
-    fn aim_links(&self, open: impl Fn(NodeKey, NodeKey) -> bool) {
-        self.aim_links_to(None, open);
-    }
-
-    /// Leads links to where their nodes really are: all of them, or those to one node.
-    fn aim_links_to(&self, only: Option<NodeKey>, open: impl Fn(NodeKey, NodeKey) -> bool) {
-        let aim = |address: Option<SocketAddr>| address.map_or(Aim::Refuse, Aim::Forward);
-        let slots = self.slots();
-        let wanted = |key: NodeKey| only.is_none_or(|only| only == key);
-        for slot in slots.iter().filter(|slot| wanted(slot.key)) {
-            slot.client.aim(aim(slot.addresses.map(|at| at.client)));
-        }
-        for ((from, to), link) in self.links().iter() {
-            let target = slots.iter().find(|slot| slot.key == *to);
-            if wanted(*to) && open(*from, *to) {
-                link.aim(aim(target
-                    .and_then(|slot| slot.addresses)
-                    .and_then(|at| at.cluster)));
-            }
-        }
-    }
-
-    fn node_settings(&self, key: NodeKey) -> NodeSettings {
-        let slots = self.slots();
-        let own = slots
-            .iter()
-            .find(|slot| slot.key == key)
-            .expect("a key is made together with its slot, and slots are never removed");
-        let links = self.links();
-        // A node that was removed is not listed: an empty node that joins takes the number of
-        // its routes for the size of the meta group.
-        let mut routes: Vec<_> = slots
-            .iter()
-            .filter(|slot| slot.key != key && !slot.removed)
-            .filter_map(|slot| links.get(&(key, slot.key)))
-            .map(Link::address)
-            .collect();
-        if routes.is_empty() {
-            // Clustered JetStream does not start without a route; the last survivor gets one
-            // that leads nowhere.
-            routes.push(own.nowhere.address());
-        }
-        NodeSettings {
-            name: own.name.clone(),
-            tags: own.tags.clone(),
-            routes,
-            advertise: own.nowhere.address(),
-        }
-    }
-
-    /// Makes the links of a new node, to and from every other.
-    async fn add_slot(&self, name: &str, tags: Vec<String>) -> Result<NodeKey> {
-        let others: Vec<_> = self.slots().iter().map(|slot| slot.key).collect();
-        let key = NodeKey(others.len() + 1);
-        let bind = || async {
-            Link::bind(&self.keeper)
-                .await
-                .map_err(io_error("binding a port on loopback"))
-        };
-        for other in others {
-            for pair in [(key, other), (other, key)] {
-                let link = bind().await?;
-                self.links().insert(pair, link);
-            }
-        }
-        // A link to a node that exists already leads there at once.
-        self.aim_links(|_, _| true);
-        let (client, nowhere) = (bind().await?, bind().await?);
-        self.slots().push(Slot {
-            key,
-            name: name.to_owned(),
-            state: NodeState::Stopped,
-            client,
-            nowhere,
-            addresses: None,
-            tags,
-            removed: false,
-        });
-        Ok(key)
-    }
-
-    fn check_name(&self, name: &str) -> Result<()> {
-        let bad = |reason: &str| Error::BadNodeName {
-            name: name.to_owned(),
-            reason: reason.to_owned(),
-        };
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if name.is_empty() || !name.chars().all(plain) {
-            return Err(bad("expected letters, digits, `-` and `_`"));
-        }
-        if self.slots().iter().any(|slot| slot.name == name) {
-            return Err(bad("it is taken"));
-        }
-        Ok(())
-    }
-
-    pub(crate) fn slots(&self) -> MutexGuard<'_, Vec<Slot>> {
-        // Slots are whole between any two statements, so a poisoned lock is still usable.
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn links(&self) -> MutexGuard<'_, BTreeMap<(NodeKey, NodeKey), Link>> {
-        self.links.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Drop for Cluster {
@@ -501,11 +313,6 @@ fn announce(evidence: &Path) {
         "lifeboat: configurations, logs and stores of this cluster are kept in {}",
         evidence.display()
     );
-}
-
-fn names(slots: &[Slot]) -> String {
-    let names: Vec<_> = slots.iter().map(|slot| slot.name.as_str()).collect();
-    names.join(", ")
 }
 
 fn new_user(account: &str) -> Credentials {

@@ -51,6 +51,7 @@ mod keeper;
 mod link;
 mod runtime;
 mod scratch;
+mod wiring;
 
 pub use admin::StreamMembers;
 pub use binary::{

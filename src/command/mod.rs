@@ -31,13 +31,13 @@ type Outcome = Result<Exit, Failure>;
 pub async fn run(cli: Cli) -> Exit {
     let outcome = tokio::select! {
         outcome = dispatch(cli.command) => outcome,
-        interrupted = tokio::signal::ctrl_c() => match interrupted {
+        interrupted = interruption() => match interrupted {
             // Dropping the command ends every server it started and removes what it left.
             Ok(()) => {
                 ui::say("interrupted");
                 Ok(Exit::Interrupted)
             }
-            Err(error) => Err(Failure::new(Exit::Unexpected, error)),
+            Err(error) => Err(Failure::from(error)),
         },
     };
     match outcome {
@@ -46,6 +46,16 @@ pub async fn run(cli: Cli) -> Exit {
             ui::say_error(&*failure.error);
             failure.exit
         }
+    }
+}
+
+/// Waits for Ctrl-C, or for the polite way in which CI systems end a job.
+async fn interruption() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminated.recv() => Ok(()),
     }
 }
 

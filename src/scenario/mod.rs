@@ -3,8 +3,10 @@
 
 mod catalog;
 mod diagnostic;
+mod names;
 mod resolve;
 mod resolved;
+mod values;
 mod written;
 
 pub use catalog::{Catalog, Source};

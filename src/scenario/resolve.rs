@@ -2,18 +2,16 @@
 //! before anything starts, and every fault is pointed at.
 
 use std::collections::BTreeSet;
-use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::str::FromStr as _;
-use std::time::Duration;
 
 use lifeboat_harness::MAX_NODES;
 use semver::VersionReq;
 use serde_json::{Map, Value, json};
 use toml::Spanned;
 
-use super::diagnostic::{Diagnostic, Pointer, meant};
-use super::resolved::{Expectations, KnownVerdict, Load, NodeChoice, Scenario, Step, StreamSpec};
+use super::diagnostic::{Diagnostic, Pointer};
+use super::resolved::{Expectations, KnownVerdict, Load, Scenario, Step, StreamSpec};
 use super::written;
 use crate::ledger::LossScope;
 use crate::model::Verdict;
@@ -26,21 +24,8 @@ const NODES: i64 = 3;
 const RATE: i64 = 200;
 /// The payload when nothing is said.
 const PAYLOAD_BYTES: usize = 1 << 10;
-/// How long a wait lasts when nothing is said.
-const WITHIN: Duration = Duration::from_secs(60);
 /// How many acknowledged messages a drill needs when nothing is said.
 const MIN_ACKNOWLEDGED: u64 = 100;
-/// Units of time, in milliseconds.
-const TIME_UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
-/// Units of size, in bytes.
-const SIZE_UNITS: [(&str, u64); 5] = [
-    ("KiB", 1 << 10),
-    ("MiB", 1 << 20),
-    ("kB", 1000),
-    ("MB", 1_000_000),
-    ("B", 1),
-];
-
 /// Reads and resolves the text of a scenario file.
 ///
 /// # Errors
@@ -59,21 +44,21 @@ pub fn load(path: &Path, text: &str) -> Result<Scenario> {
 }
 
 /// What is known so far, from the top of the file to the bottom.
-struct Resolver<'a> {
-    pointer: Pointer<'a>,
-    nodes: usize,
-    streams: Vec<String>,
-    aliases: BTreeSet<String>,
-    backups: BTreeSet<String>,
+pub(super) struct Resolver<'a> {
+    pub(super) pointer: Pointer<'a>,
+    pub(super) nodes: usize,
+    pub(super) streams: Vec<String>,
+    pub(super) aliases: BTreeSet<String>,
+    pub(super) backups: BTreeSet<String>,
 }
 
 impl Resolver<'_> {
     fn resolve(mut self, file: written::File) -> Result<Scenario> {
-        let name = self.word(&file.name, "a scenario's name")?;
-        let promise = self.word(&file.promise, "a promise")?;
-        let about = self.text(&file.about, "what the scenario shows")?;
+        let name = self.pointer.word(&file.name, "a scenario's name")?;
+        let promise = self.pointer.word(&file.promise, "a promise")?;
+        let about = self.pointer.text(&file.about, "what the scenario shows")?;
         self.nodes = match &file.cluster.nodes {
-            Some(nodes) => self.count(
+            Some(nodes) => self.pointer.count(
                 nodes,
                 1..=i64::try_from(MAX_NODES).unwrap_or(i64::MAX),
                 "nodes",
@@ -114,16 +99,20 @@ impl Resolver<'_> {
     }
 
     fn stream(&mut self, stream: &written::Stream) -> Result<StreamSpec> {
-        let name = self.word(&stream.name, "a stream's name")?;
+        let name = self.pointer.word(&stream.name, "a stream's name")?;
         if self.streams.contains(&name) {
-            return Err(self.at(&stream.name, format!("there are two streams `{name}`")));
+            return Err(self
+                .pointer
+                .value(&stream.name, format!("there are two streams `{name}`")));
         }
         let subjects = stream.subjects.get_ref();
         let Some(first) = subjects.first().filter(|first| !first.is_empty()) else {
-            return Err(self.at(&stream.subjects, "a stream needs a subject"));
+            return Err(self
+                .pointer
+                .value(&stream.subjects, "a stream needs a subject"));
         };
         let replicas = match &stream.replicas {
-            Some(replicas) => self.count(replicas, 1..=5, "replicas")?,
+            Some(replicas) => self.pointer.count(replicas, 1..=5, "replicas")?,
             None => 1,
         };
         if replicas > self.nodes {
@@ -133,7 +122,7 @@ impl Resolver<'_> {
         }
         let mut consumers = Vec::new();
         for consumer in &stream.consumers {
-            consumers.push(self.word(consumer, "a consumer's name")?);
+            consumers.push(self.pointer.word(consumer, "a consumer's name")?);
         }
         let mut config = Map::new();
         for (key, value) in &stream.config {
@@ -154,11 +143,13 @@ impl Resolver<'_> {
 
     fn load_table(&self, load: &written::LoadTable) -> Result<Load> {
         let rate = match &load.rate {
-            Some(rate) => self.count(rate, 1..=100_000, "messages per second")?,
+            Some(rate) => self
+                .pointer
+                .count(rate, 1..=100_000, "messages per second")?,
             None => usize::try_from(RATE).unwrap_or_default(),
         };
         let payload_bytes = match &load.size {
-            Some(size) => self.size(size)?,
+            Some(size) => self.pointer.size(size)?,
             None => PAYLOAD_BYTES,
         };
         Ok(Load {
@@ -172,10 +163,13 @@ impl Resolver<'_> {
         Ok(match step.get_ref() {
             Written::Publish(publish) => Step::Publish {
                 stream: self.known_stream(&publish.stream)?,
-                messages: self.count(&publish.messages, 1..=10_000_000, "messages")? as u64,
+                messages: self
+                    .pointer
+                    .count(&publish.messages, 1..=10_000_000, "messages")?
+                    as u64,
             },
             Written::Run(time) => Step::Run {
-                time: self.time(time)?,
+                time: self.pointer.time(time)?,
             },
             Written::Kill(kill) => self.kill(kill)?,
             Written::Stop(on) => {
@@ -206,21 +200,21 @@ impl Resolver<'_> {
             },
             Written::Unavailable(on) => Step::Unavailable {
                 stream: self.known_stream(&on.stream)?,
-                within: self.within(on.within.as_ref())?,
+                within: self.pointer.within(on.within.as_ref())?,
             },
             Written::Wait(wait) => Step::Wait {
                 stream: self.known_stream(&wait.stream)?,
-                replicas: self.count(&wait.replicas, 1..=5, "replicas")?,
-                within: self.within(wait.within.as_ref())?,
+                replicas: self.pointer.count(&wait.replicas, 1..=5, "replicas")?,
+                within: self.pointer.within(wait.within.as_ref())?,
             },
             Written::NoReplacement(watch) => Step::NoReplacement {
                 stream: self.known_stream(&watch.stream)?,
-                watched: self.time(&watch.watched)?,
+                watched: self.pointer.time(&watch.watched)?,
             },
             Written::Backup(backup) => self.backup(backup)?,
             Written::DeleteStream(on) => Step::DeleteStream {
                 stream: self.known_stream(&on.stream)?,
-                within: self.within(on.within.as_ref())?,
+                within: self.pointer.within(on.within.as_ref())?,
             },
             Written::Restore(restore) => Step::Restore {
                 backup: self.known_backup(&restore.backup)?,
@@ -238,9 +232,11 @@ impl Resolver<'_> {
     }
 
     fn backup(&mut self, backup: &written::Backup) -> Result<Step> {
-        let name = self.word(&backup.name, "a backup's name")?;
+        let name = self.pointer.word(&backup.name, "a backup's name")?;
         if !self.backups.insert(name.clone()) {
-            return Err(self.at(&backup.name, format!("there are two backups `{name}`")));
+            return Err(self
+                .pointer
+                .value(&backup.name, format!("there are two backups `{name}`")));
         }
         Ok(Step::Backup {
             stream: self.known_stream(&backup.stream)?,
@@ -260,23 +256,28 @@ impl Resolver<'_> {
             ("before-fault", LossScope::BeforeFault),
         ];
         let expect = expect.get_ref();
-        let lost = self.choice(&expect.lost, &SCOPES, "what is lost")?;
+        let lost = self.pointer.choice(&expect.lost, &SCOPES, "what is lost")?;
         let restores = steps
             .iter()
             .any(|step| matches!(step, Step::Restore { .. }));
         if lost == LossScope::AfterBackup && !restores {
-            return Err(self.at(&expect.lost, "`after-backup` needs a step that restores"));
+            return Err(self
+                .pointer
+                .value(&expect.lost, "`after-backup` needs a step that restores"));
         }
         let replicas = match &expect.replicas {
-            Some(replicas) => self.count(replicas, 1..=5, "replicas")?,
+            Some(replicas) => self.pointer.count(replicas, 1..=5, "replicas")?,
             None => streams
                 .first()
                 .and_then(|stream| stream.config["num_replicas"].as_u64())
                 .and_then(|replicas| usize::try_from(replicas).ok())
                 .unwrap_or(1),
         };
-        let time =
-            |text: &Option<Spanned<String>>| text.as_ref().map(|text| self.time(text)).transpose();
+        let time = |text: &Option<Spanned<String>>| {
+            text.as_ref()
+                .map(|text| self.pointer.time(text))
+                .transpose()
+        };
         let mut known = Vec::new();
         for entry in &expect.known {
             known.push(self.known_verdict(entry.get_ref())?);
@@ -287,7 +288,7 @@ impl Resolver<'_> {
             recovery_time: time(&expect.recovery_time)?,
             write_outage: time(&expect.write_outage)?,
             min_acknowledged: match &expect.min_acknowledged {
-                Some(count) => self.count(count, 1..=10_000_000, "messages")? as u64,
+                Some(count) => self.pointer.count(count, 1..=10_000_000, "messages")? as u64,
                 None => MIN_ACKNOWLEDGED,
             },
             known,
@@ -301,7 +302,7 @@ impl Resolver<'_> {
             ("inconclusive", Verdict::Inconclusive),
         ];
         let server = VersionReq::from_str(known.server.get_ref()).map_err(|error| {
-            self.at(
+            self.pointer.value(
                 &known.server,
                 format!(
                     "`{}` is no range of versions, such as `>=2.15, <2.16`: {error}",
@@ -311,193 +312,11 @@ impl Resolver<'_> {
         })?;
         Ok(KnownVerdict {
             server,
-            verdict: self.choice(&known.verdict, &VERDICTS, "a verdict")?,
-            because: self.text(&known.because, "the reason")?,
+            verdict: self
+                .pointer
+                .choice(&known.verdict, &VERDICTS, "a verdict")?,
+            because: self.pointer.text(&known.because, "the reason")?,
         })
-    }
-
-    fn node(&self, choice: &Spanned<String>) -> Result<NodeChoice> {
-        let text = choice.get_ref().trim();
-        if text == "meta leader" {
-            return Ok(NodeChoice::MetaLeader);
-        }
-        if let Some((role, stream)) = text.split_once(" of ") {
-            let stream = self.stream_named(stream.trim(), choice.span())?;
-            return match role.trim() {
-                "leader" | "replica" => Ok(NodeChoice::LeaderOf(stream)),
-                "follower" => Ok(NodeChoice::FollowerOf(stream)),
-                "spare" => Ok(NodeChoice::SpareOf(stream)),
-                other => {
-                    let hint = meant(other, &["leader", "follower", "replica", "spare"]);
-                    Err(self.at(choice, format!("`{other}` of a stream is no node; expected leader, follower, replica or spare{hint}")))
-                }
-            };
-        }
-        if self.aliases.contains(text) {
-            return Ok(NodeChoice::Alias(text.to_owned()));
-        }
-        let named: Vec<_> = (1..=self.nodes)
-            .map(|number| format!("n{number}"))
-            .collect();
-        if named.iter().any(|name| name == text) {
-            return Ok(NodeChoice::Named(text.to_owned()));
-        }
-        let mut all = named;
-        all.extend(self.aliases.iter().cloned());
-        let known = all.join(", ");
-        Err(self.at(choice, format!("`{text}` is no node; expected one of {known}, or `leader of STREAM`, `follower of STREAM`, `spare of STREAM`, `meta leader`{}", meant(text, &all))))
-    }
-
-    fn node_and_alias(&mut self, on: &written::OnNode) -> Result<(NodeChoice, String)> {
-        let node = self.node(&on.node)?;
-        Ok((node, self.alias(on.alias.as_ref(), &on.node)?))
-    }
-
-    /// The name later steps use; a node named outright keeps its own.
-    fn alias(&mut self, alias: Option<&Spanned<String>>, node: &Spanned<String>) -> Result<String> {
-        match alias {
-            Some(alias) => self.new_alias(alias),
-            None => Ok(node.get_ref().trim().to_owned()),
-        }
-    }
-
-    fn new_alias(&mut self, alias: &Spanned<String>) -> Result<String> {
-        let name = self.word(alias, "a node's name")?;
-        if !self.aliases.insert(name.clone()) {
-            return Err(self.at(
-                alias,
-                format!("an earlier step named a node `{name}` already"),
-            ));
-        }
-        Ok(name)
-    }
-
-    fn known_stream(&self, stream: &Spanned<String>) -> Result<String> {
-        self.stream_named(stream.get_ref(), stream.span())
-    }
-
-    fn stream_named(&self, stream: &str, span: Range<usize>) -> Result<String> {
-        if self.streams.iter().any(|known| known == stream) {
-            return Ok(stream.to_owned());
-        }
-        let known = self.streams.join(", ");
-        let hint = meant(stream, &self.streams);
-        Err(self.pointer.at(
-            span,
-            format!("no stream is called `{stream}`; there is {known}{hint}"),
-        ))
-    }
-
-    fn known_backup(&self, backup: &Spanned<String>) -> Result<String> {
-        let name = backup.get_ref();
-        if self.backups.contains(name) {
-            return Ok(name.clone());
-        }
-        let names: Vec<_> = self.backups.iter().collect();
-        let hint = meant(name, &names);
-        Err(self.at(
-            backup,
-            format!("no earlier step makes a backup `{name}`{hint}"),
-        ))
-    }
-
-    fn within(&self, text: Option<&Spanned<String>>) -> Result<Duration> {
-        text.map_or(Ok(WITHIN), |text| self.time(text))
-    }
-
-    fn time(&self, text: &Spanned<String>) -> Result<Duration> {
-        self.quantity(text, &TIME_UNITS, "a time such as `500ms`, `30s` or `2m`")
-            .map(Duration::from_millis)
-    }
-
-    fn size(&self, text: &Spanned<String>) -> Result<usize> {
-        let bytes = self.quantity(text, &SIZE_UNITS, "a size such as `512B`, `1KiB` or `1MiB`")?;
-        usize::try_from(bytes)
-            .ok()
-            .filter(|bytes| *bytes <= 8 << 20)
-            .ok_or_else(|| self.at(text, "a message of more than 8 MiB is none"))
-    }
-
-    fn quantity(&self, text: &Spanned<String>, units: &[(&str, u64)], what: &str) -> Result<u64> {
-        let written = text.get_ref().trim();
-        let digits = written
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(written.len());
-        let (number, unit) = written.split_at(digits);
-        let factor = units.iter().find(|(name, _)| *name == unit.trim());
-        let value = number
-            .parse::<u64>()
-            .ok()
-            .zip(factor)
-            .and_then(|(number, (_, factor))| number.checked_mul(*factor));
-        value
-            .filter(|value| *value > 0)
-            .ok_or_else(|| self.at(text, format!("`{written}` is not {what}")))
-    }
-
-    fn count(
-        &self,
-        number: &Spanned<i64>,
-        range: RangeInclusive<i64>,
-        what: &str,
-    ) -> Result<usize> {
-        let value = *number.get_ref();
-        usize::try_from(value)
-            .ok()
-            .filter(|_| range.contains(&value))
-            .ok_or_else(|| {
-                let (least, most) = range.clone().into_inner();
-                self.at(
-                    number,
-                    format!("{value} {what}; expected {least} to {most}"),
-                )
-            })
-    }
-
-    fn choice<T: Copy>(
-        &self,
-        text: &Spanned<String>,
-        choices: &[(&str, T)],
-        what: &str,
-    ) -> Result<T> {
-        let written = text.get_ref();
-        let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-        let found = choices.iter().find(|(name, _)| name == written);
-        found.map(|(_, value)| *value).ok_or_else(|| {
-            let known = names.join(", ");
-            self.at(
-                text,
-                format!(
-                    "`{written}` is not {what}; expected {known}{}",
-                    meant(written, &names)
-                ),
-            )
-        })
-    }
-
-    fn text(&self, text: &Spanned<String>, what: &str) -> Result<String> {
-        let written = text.get_ref().trim();
-        if written.is_empty() {
-            return Err(self.at(text, format!("{what} is missing")));
-        }
-        Ok(written.to_owned())
-    }
-
-    /// A name that can stand in subjects, file names and command lines.
-    fn word(&self, text: &Spanned<String>, what: &str) -> Result<String> {
-        let written = self.text(text, what)?;
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if written.chars().all(plain) {
-            return Ok(written);
-        }
-        Err(self.at(
-            text,
-            format!("`{written}` can't be {what}; use letters, digits, `-` and `_`"),
-        ))
-    }
-
-    fn at<T>(&self, place: &Spanned<T>, message: impl Into<String>) -> Diagnostic {
-        self.pointer.at(place.span(), message)
     }
 }
 

@@ -1,0 +1,103 @@
+//! The names in a scenario: nodes, streams, backups. Each must have been introduced above.
+
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::diagnostic::{Diagnostic, meant};
+use super::resolve::Resolver;
+use super::resolved::NodeChoice;
+use super::written;
+
+type Result<T> = std::result::Result<T, Diagnostic>;
+
+impl Resolver<'_> {
+    pub(super) fn node(&self, choice: &Spanned<String>) -> Result<NodeChoice> {
+        let text = choice.get_ref().trim();
+        if text == "meta leader" {
+            return Ok(NodeChoice::MetaLeader);
+        }
+        if let Some((role, stream)) = text.split_once(" of ") {
+            let stream = self.stream_named(stream.trim(), choice.span())?;
+            return match role.trim() {
+                "leader" | "replica" => Ok(NodeChoice::LeaderOf(stream)),
+                "follower" => Ok(NodeChoice::FollowerOf(stream)),
+                "spare" => Ok(NodeChoice::SpareOf(stream)),
+                other => {
+                    let hint = meant(other, &["leader", "follower", "replica", "spare"]);
+                    Err(self.pointer.value(choice, format!("`{other}` of a stream is no node; expected leader, follower, replica or spare{hint}")))
+                }
+            };
+        }
+        if self.aliases.contains(text) {
+            return Ok(NodeChoice::Alias(text.to_owned()));
+        }
+        let named: Vec<_> = (1..=self.nodes)
+            .map(|number| format!("n{number}"))
+            .collect();
+        if named.iter().any(|name| name == text) {
+            return Ok(NodeChoice::Named(text.to_owned()));
+        }
+        let mut all = named;
+        all.extend(self.aliases.iter().cloned());
+        let known = all.join(", ");
+        Err(self.pointer.value(choice, format!("`{text}` is no node; expected one of {known}, or `leader of STREAM`, `follower of STREAM`, `spare of STREAM`, `meta leader`{}", meant(text, &all))))
+    }
+
+    pub(super) fn node_and_alias(&mut self, on: &written::OnNode) -> Result<(NodeChoice, String)> {
+        let node = self.node(&on.node)?;
+        Ok((node, self.alias(on.alias.as_ref(), &on.node)?))
+    }
+
+    /// The name later steps use; a node named outright keeps its own.
+    pub(super) fn alias(
+        &mut self,
+        alias: Option<&Spanned<String>>,
+        node: &Spanned<String>,
+    ) -> Result<String> {
+        match alias {
+            Some(alias) => self.new_alias(alias),
+            None => Ok(node.get_ref().trim().to_owned()),
+        }
+    }
+
+    pub(super) fn new_alias(&mut self, alias: &Spanned<String>) -> Result<String> {
+        let name = self.pointer.word(alias, "a node's name")?;
+        if !self.aliases.insert(name.clone()) {
+            return Err(self.pointer.value(
+                alias,
+                format!("an earlier step named a node `{name}` already"),
+            ));
+        }
+        Ok(name)
+    }
+
+    pub(super) fn known_stream(&self, stream: &Spanned<String>) -> Result<String> {
+        self.stream_named(stream.get_ref(), stream.span())
+    }
+
+    pub(super) fn stream_named(&self, stream: &str, span: Range<usize>) -> Result<String> {
+        if self.streams.iter().any(|known| known == stream) {
+            return Ok(stream.to_owned());
+        }
+        let known = self.streams.join(", ");
+        let hint = meant(stream, &self.streams);
+        Err(self.pointer.at(
+            span,
+            format!("no stream is called `{stream}`; there is {known}{hint}"),
+        ))
+    }
+
+    pub(super) fn known_backup(&self, backup: &Spanned<String>) -> Result<String> {
+        let name = backup.get_ref();
+        if self.backups.contains(name) {
+            return Ok(name.clone());
+        }
+        let names: Vec<_> = self.backups.iter().collect();
+        let hint = meant(name, &names);
+        Err(self.pointer.value(
+            backup,
+            format!("no earlier step makes a backup `{name}`{hint}"),
+        ))
+    }
+}

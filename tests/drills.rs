@@ -1,0 +1,218 @@
+//! The core drills on real servers, and drills that must not hold.
+//!
+//! They run on the server version that `LIFEBOAT_SERVER_VERSION` names, the newest unless it is set.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::Value;
+
+use crate::support::{Called, Lifeboat, entries};
+
+/// Runs one drill and returns its record; the program must exit with this code.
+#[track_caller]
+fn run(lifeboat: &Lifeboat, scenario: &str, code: i32) -> Value {
+    let arguments = ["drill", "run", scenario, "--json", "--no-progress"];
+    let called = lifeboat.call(&arguments).expect_code(code);
+    let record = called.json()["runs"][0].clone();
+    assert_eq!(lifeboat.leftovers(), [""; 0], "something was left behind");
+    record
+}
+
+/// Runs a core drill, which must hold, and checks what every record must have.
+#[track_caller]
+fn holds(scenario: &str) -> Value {
+    let lifeboat = Lifeboat::new();
+    let record = run(&lifeboat, scenario, 0);
+    assert_eq!(record["scenario"], scenario);
+    assert_eq!(
+        (&record["verdict"], &record["expected"]),
+        (&"held".into(), &"held".into())
+    );
+    assert_eq!(record["runtime"], "process");
+    assert!(record["acknowledged"].as_u64().unwrap() >= 2000, "{record}");
+    for key in ["duplicated", "altered", "reordered", "unexpected"] {
+        assert_eq!(record[key], 0, "{record}");
+    }
+    let evidence = record["evidence"].as_str().unwrap();
+    for name in [
+        "scenario.toml",
+        "resolved.json",
+        "ledger.jsonl",
+        "verdict.json",
+        "nodes",
+    ] {
+        assert!(
+            entries(evidence.as_ref()).contains(&name.to_owned()),
+            "no {name}"
+        );
+    }
+    record
+}
+
+#[test]
+fn a_followers_replica_is_replaced() {
+    let record = holds("r3-follower-replaced");
+    assert_eq!(record["lost"], 0);
+    assert!(record["recovery_seconds"].as_f64().is_some());
+}
+
+#[test]
+fn a_leaders_replica_is_replaced() {
+    let record = holds("r3-leader-replaced");
+    assert_eq!(record["lost"], 0);
+    assert!(record["recovery_seconds"].as_f64().is_some());
+}
+
+#[test]
+fn without_peer_remove_there_is_no_replacement() {
+    let record = holds("r3-not-removed");
+    assert_eq!(record["lost"], 0);
+    assert_eq!(record["recovery_seconds"], Value::Null);
+}
+
+#[test]
+fn without_a_spare_there_is_no_replacement_until_one_joins() {
+    let record = holds("r3-no-spare");
+    assert_eq!(record["lost"], 0);
+    assert!(record["recovery_seconds"].as_f64().unwrap() > 10.0);
+}
+
+#[test]
+fn one_replica_comes_back_from_a_backup() {
+    let record = holds("r1-restored-from-backup");
+    assert!(
+        record["recovery_point_messages"].as_u64().unwrap() >= 500,
+        "{record}"
+    );
+    assert!(record["recovery_seconds"].as_f64().is_some());
+}
+
+#[test]
+fn one_replica_without_a_backup_is_lost() {
+    let record = holds("r1-without-backup");
+    assert!(record["lost"].as_u64().unwrap() >= 2000, "{record}");
+    assert_eq!(record["recovery_seconds"], Value::Null);
+}
+
+/// The core drill of that name, with some of its text replaced.
+fn changed(name: &str, changes: &[(&str, &str)]) -> String {
+    let path = format!("{}/scenarios/core/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+    let mut text = fs::read_to_string(path).unwrap();
+    for (from, to) in changes {
+        assert!(text.contains(from), "{from}");
+        text = text.replace(from, to);
+    }
+    text
+}
+
+fn kinds(record: &Value) -> Vec<&str> {
+    let findings = record["findings"].as_array().unwrap();
+    findings
+        .iter()
+        .map(|finding| finding["kind"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_loss_that_was_not_expected_breaks_the_drill_and_keeps_the_stores() {
+    let lifeboat = Lifeboat::new();
+    let text = changed("r1-without-backup", &[("before-fault", "nothing")]);
+    let scenario = lifeboat.scenario("broken.toml", &text);
+    let record = run(&lifeboat, &scenario, 10);
+    assert_eq!(record["verdict"], "broken");
+    assert!(kinds(&record).contains(&"lost-head"), "{record}");
+    let evidence = record["evidence"].as_str().unwrap();
+    assert!(entries(evidence.as_ref()).contains(&String::from("stores")));
+}
+
+#[test]
+fn a_disk_that_was_not_wiped_is_no_loss_and_breaks_a_drill_that_says_so() {
+    let lifeboat = Lifeboat::new();
+    let text = changed(
+        "r1-without-backup",
+        &[
+            ("wipe = true", "wipe = false"),
+            (
+                "peer_remove = { node = \"victim\" }",
+                "start = { node = \"victim\" }",
+            ),
+        ],
+    );
+    let scenario = lifeboat.scenario("not-wiped.toml", &text);
+    let record = run(&lifeboat, &scenario, 10);
+    assert_eq!(record["lost"], 0, "{record}");
+    assert!(kinds(&record).contains(&"unexpected"), "{record}");
+}
+
+#[test]
+fn a_defect_that_is_known_is_as_expected_and_one_that_is_gone_is_not() {
+    let lifeboat = Lifeboat::new();
+    let known = |verdict: &str| {
+        format!(
+            "\n[[expect.known]]\nserver = \">=2.10\"\nverdict = \"{verdict}\"\nbecause = \"a test\"\n"
+        )
+    };
+    let broken = changed("r1-without-backup", &[("before-fault", "nothing")]) + &known("broken");
+    let scenario = lifeboat.scenario("known.toml", &broken);
+    let record = run(&lifeboat, &scenario, 0);
+    assert_eq!(
+        (&record["verdict"], &record["because"]),
+        (&"broken".into(), &"a test".into())
+    );
+
+    let gone = changed("r1-without-backup", &[]) + &known("broken");
+    let scenario = lifeboat.scenario("gone.toml", &gone);
+    assert_eq!(run(&lifeboat, &scenario, 10)["verdict"], "held");
+}
+
+#[test]
+fn servers_that_do_not_come_up_make_a_drill_inconclusive() {
+    let lifeboat = Lifeboat::new();
+    let server = lifeboat.home.path().join("nats-server");
+    let script = "#!/bin/sh\n[ \"$1\" = --version ] && echo nats-server: v2.15.1 && exit 0\necho no luck\nexit 3\n";
+    fs::write(&server, script).unwrap();
+    fs::set_permissions(&server, fs::Permissions::from_mode(0o755)).unwrap();
+    let arguments = [
+        "drill",
+        "run",
+        "r3-no-spare",
+        "--json",
+        "--server",
+        server.to_str().unwrap(),
+    ];
+    let mut command = lifeboat.command(&arguments);
+    let output = command.env_remove("LIFEBOAT_SERVER_VERSION").output();
+    let called = Called::from(output.unwrap()).expect_code(11);
+    let record = called.json()["runs"][0].clone();
+    assert_eq!(record["verdict"], "inconclusive");
+    assert!(
+        record["findings"].to_string().contains("no luck"),
+        "{record}"
+    );
+}
+
+#[test]
+fn a_junit_report_is_written_beside_the_table() {
+    let lifeboat = Lifeboat::new();
+    let arguments = [
+        "drill",
+        "run",
+        "r1-without-backup",
+        "--junit",
+        "junit.xml",
+        "--no-progress",
+    ];
+    let called = lifeboat.call(&arguments).expect_code(0);
+    assert!(
+        called.stdout.contains("1 of 1 as expected"),
+        "{}",
+        called.stdout
+    );
+    assert!(called.stdout.contains("evidence: "), "{}", called.stdout);
+    let report = fs::read_to_string(lifeboat.home.path().join("junit.xml")).unwrap();
+    assert!(
+        report.contains("tests=\"1\" failures=\"0\" errors=\"0\""),
+        "{report}"
+    );
+}

@@ -1,0 +1,13 @@
+//! The integration tests, one binary: `structure` reads the sources, the others run the program
+//! on real servers.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test a panic is the report, and helpers of tests are tests too"
+)]
+
+mod cli;
+mod drills;
+mod leaks;
+mod structure;
+mod support;

@@ -1,0 +1,100 @@
+//! Running the program as a user would, away from the user's own settings.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The program, and directories of its own.
+pub(crate) struct Lifeboat {
+    /// Where it is started, and where its evidence goes.
+    pub(crate) home: TempDir,
+    /// Where its clusters put their directories.
+    pub(crate) scratch: TempDir,
+}
+
+/// What one call of the program gave.
+#[must_use]
+pub(crate) struct Called {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Lifeboat {
+    pub(crate) fn new() -> Self {
+        Self {
+            home: tempfile::tempdir().unwrap(),
+            scratch: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// The program with these arguments, ready to be started.
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+        command
+            .args(arguments)
+            .current_dir(self.home.path())
+            .env("TMPDIR", self.scratch.path())
+            .env_remove("NATS_URL")
+            .env_remove("RUST_BACKTRACE");
+        command
+    }
+
+    pub(crate) fn call<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Called {
+        Called::from(self.command(arguments).output().unwrap())
+    }
+
+    /// Writes a scenario file and returns its path.
+    pub(crate) fn scenario(&self, name: &str, text: &str) -> String {
+        let path = self.home.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// Whether its clusters left anything behind.
+    pub(crate) fn leftovers(&self) -> Vec<String> {
+        entries(self.scratch.path())
+    }
+}
+
+impl Called {
+    /// Standard output as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.stdout, self.stderr))
+    }
+
+    /// Fails with everything the program said unless it exited with this code.
+    #[track_caller]
+    pub(crate) fn expect_code(self, code: i32) -> Self {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "\nstdout:\n{}\nstderr:\n{}",
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+}
+
+impl From<Output> for Called {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// The names in a directory.
+pub(crate) fn entries(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect()
+}
