@@ -212,7 +212,7 @@ fn a_junit_report_is_written_beside_the_table() {
     assert!(called.stdout.contains("evidence: "), "{}", called.stdout);
     let report = fs::read_to_string(lifeboat.home.path().join("junit.xml")).unwrap();
     assert!(
-        report.contains("tests=\"1\" failures=\"0\" errors=\"0\""),
+        report.contains("tests=\"1\" skipped=\"0\" failures=\"0\" errors=\"0\""),
         "{report}"
     );
 }

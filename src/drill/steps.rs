@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use lifeboat_harness::Node;
 use lifeboat_harness::wait::{Probe, TimedOut, pause_for, until};
+use lifeboat_harness::{Node, StoreArea};
 
 use super::observe::{copies, live, whole_replicas};
 use super::world::World;
@@ -235,6 +235,15 @@ async fn kill(world: &World<'_>, choice: &NodeChoice, alias: &str, wipe: bool) -
     node.kill().await.map_err(impossible)?;
     if wipe {
         node.wipe().await.map_err(impossible)?;
+        // A fault that was not injected proves nothing, so the disk is looked at.
+        let rest = world.evidence.store("not-wiped", node.name());
+        let found = node.copy_store(&StoreArea::All, &rest).await;
+        if found.map_err(impossible)? {
+            return Err(impossible(format!(
+                "the disk of {} is still there",
+                node.name()
+            )));
+        }
     }
     done(world, &node)
 }

@@ -40,6 +40,8 @@ pub enum FindingKind {
     TooSlow,
     /// A step did not do in its time what it should.
     StepFailed,
+    /// A step, or the whole drill, could not be carried out.
+    NotCarriedOut,
     /// Something could not be checked.
     NotChecked,
 }

@@ -15,6 +15,7 @@ pub use finding::{Figures, Finding, FindingKind, Judgement};
 pub use record::RunRecord;
 
 use crate::ledger::{Event, LossScope, Stamped, StepEnd};
+use crate::model::Verdict;
 use history::History;
 
 /// What a drill is judged by.
@@ -58,7 +59,32 @@ pub fn judge(rules: &Rules, events: &[Stamped]) -> Judgement {
         );
         findings.push(Finding::inconclusive(FindingKind::NotChecked, text));
     }
+    if findings
+        .iter()
+        .any(|finding| finding.kind == FindingKind::NotCarriedOut)
+    {
+        excuse_ending(rules.lost, &mut findings);
+    }
     Judgement::new(findings, figures)
+}
+
+/// A drill that could not be carried to its end says nothing about how it should have ended;
+/// what it says about safety still counts.
+fn excuse_ending(lost: LossScope, findings: &mut [Finding]) {
+    use FindingKind as Kind;
+    for finding in findings {
+        let is_safety = match finding.kind {
+            Kind::Altered | Kind::Duplicated | Kind::Reordered => true,
+            Kind::Damaged | Kind::Redelivered | Kind::StepFailed => true,
+            Kind::LostHead | Kind::LostHole | Kind::LostTail => lost == LossScope::Nothing,
+            Kind::ReplicaLacks | Kind::ReplicasDiffer | Kind::ReplicaCount => false,
+            Kind::Unexpected | Kind::Skipped | Kind::Position | Kind::TooSlow => false,
+            Kind::NotCarriedOut | Kind::NotChecked => false,
+        };
+        if !is_safety {
+            finding.verdict = Verdict::Inconclusive;
+        }
+    }
 }
 
 /// What the steps themselves say.
@@ -77,20 +103,20 @@ fn steps(events: &[Stamped]) -> Vec<Finding> {
                     format!("{text}: {reason}"),
                 )),
                 StepEnd::Impossible { reason } => findings.push(Finding::inconclusive(
-                    FindingKind::NotChecked,
+                    FindingKind::NotCarriedOut,
                     format!("{text}: {reason}"),
                 )),
             }
         } else if let Event::Aborted { reason } = &stamped.event {
             findings.push(Finding::inconclusive(
-                FindingKind::NotChecked,
+                FindingKind::NotCarriedOut,
                 reason.clone(),
             ));
         }
     }
     if let Some(text) = open {
         let text = format!("{text}: it never ended");
-        findings.push(Finding::inconclusive(FindingKind::NotChecked, text));
+        findings.push(Finding::inconclusive(FindingKind::NotCarriedOut, text));
     }
     findings
 }

@@ -443,3 +443,24 @@ fn times_are_measured_and_held_against_their_limits() {
     rules.write_outage = Some(Duration::from_nanos(1));
     assert_eq!(kinds(&judge(&rules, &events)), [FindingKind::TooSlow]);
 }
+
+#[test]
+fn a_drill_that_could_not_be_finished_is_judged_by_safety_alone() {
+    let told = |change: Change| {
+        let mut story = Story::new();
+        let reason = String::from("no");
+        story.publish(1..=5).events.extend([
+            Event::StepBegan {
+                number: 1,
+                text: "kill".into(),
+            },
+            Event::StepEnded {
+                number: 1,
+                end: StepEnd::Impossible { reason },
+            },
+        ]);
+        judge(&rules(LossScope::Nothing, 3), &story.end(&[change, change])).verdict
+    };
+    assert_eq!(told(same), Verdict::Inconclusive, "two replicas of three");
+    assert_eq!(told(|held| drop(held.remove(2))), Verdict::Broken);
+}
