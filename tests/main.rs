@@ -6,8 +6,10 @@
     reason = "in a test a panic is the report, and helpers of tests are tests too"
 )]
 
+mod backup;
 mod cli;
 mod drills;
 mod leaks;
+mod properties;
 mod structure;
 mod support;

@@ -1,6 +1,6 @@
 //! Launch real multi-node NATS JetStream clusters in a test, and break them.
 //!
-//! ```no_run
+//! ```
 //! use lifeboat_harness::Cluster;
 //!
 //! #[tokio::main]
@@ -9,7 +9,8 @@
 //!     cluster.node("n2").kill().await?; // SIGKILL
 //!     cluster.node("n2").wipe().await?; // its disk is gone
 //!     cluster.peer_remove("n2").await?; // as an operator would
-//!     cluster.add_node().await?; // and a fresh node in its place
+//!     let fresh = cluster.add_node().await?; // and a fresh node in its place
+//!     assert_eq!(fresh.name(), "n4");
 //!     Ok(())
 //! } // everything is gone: processes, ports, directories
 //! ```

@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::error::{ArchiveError, Result};
-use super::{message_archive, tar_form};
+use super::{frames, message_archive, tar_form};
 use crate::model::{ConsumerPosition, Fingerprint};
 
 /// The generations of archives.
@@ -61,6 +61,7 @@ impl Contents {
 /// An [`ArchiveError`] at the first thing that is wrong.
 pub fn read_archive(path: &Path) -> Result<Contents> {
     let what = path.display().to_string();
+    frames::check(path)?;
     let file = File::open(path).map_err(ArchiveError::io(&what))?;
     let mut decoded = minlz::Reader::new(BufReader::new(file));
     let mut magic = Vec::new();

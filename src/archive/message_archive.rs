@@ -35,6 +35,17 @@ struct Entry {
     payload: Bytes,
 }
 
+impl Entry {
+    /// Whether every field is zero.
+    fn is_end(&self) -> bool {
+        self.name.is_empty()
+            && self.time_ns == 0
+            && self.sequence == 0
+            && self.headers.is_empty()
+            && self.payload.is_empty()
+    }
+}
+
 #[derive(Deserialize)]
 struct State {
     #[serde(default)]
@@ -76,6 +87,10 @@ pub(super) fn read(archive: &mut impl Read) -> Result<Contents> {
     loop {
         let entry = next(archive)?;
         if entry.name.is_empty() {
+            if !entry.is_end() {
+                let detail = format!("an entry without a name at sequence {}", entry.sequence);
+                return Err(ArchiveError::damaged(WHAT, detail));
+            }
             break;
         }
         if let Some(name) = entry
@@ -274,6 +289,8 @@ mod tests {
             .concat(),
             [&state[..], &end, &one].concat(),
             [&one[..], &end].concat(),
+            [&state[..], &entry("", 0, b"")].concat(),
+            [&state[..], &one, &entry("", 2, b"")].concat(),
         ] {
             assert!(read(&mut &bad[..]).is_err());
         }

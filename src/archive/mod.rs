@@ -8,6 +8,7 @@
 mod contents;
 mod cursor;
 mod error;
+mod frames;
 mod index;
 mod layout;
 mod message_archive;

@@ -14,12 +14,16 @@ use super::error::{BackupError, Result};
 use super::source::StreamBackup;
 use super::{Progress, remove_stream};
 use crate::archive::Contents;
-use crate::jetstream::{Connection, RequestError, RestoreTuning, StreamInfo, read_messages};
+use crate::jetstream::{
+    Connection, RequestError, RestoreTransfer, RestoreTuning, StreamInfo, read_messages,
+};
 
 /// JetStream's error number for a name in use.
 const NAME_IN_USE: u32 = 10130;
 /// How long what a failed restore began may take to be gone.
 const REMOVED_WITHIN: Duration = Duration::from_secs(60);
+/// How long it may take to learn whether a stream exists.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 /// How long restored consumers may take to be seen; some 3 s were measured in clusters.
 const CONSUMERS_WITHIN: Duration = Duration::from_secs(30);
 
@@ -64,11 +68,12 @@ pub async fn restore_stream(
     let began = Instant::now();
     let backup = StreamBackup::open(directory).await?;
     let stream = backup.stream().to_owned();
-    if connection.stream_info(&stream).await.is_ok() {
-        return Err(BackupError::StreamExists { stream });
-    }
+    find_name_free(connection, &stream).await?;
     if let Err(failure) = send_and_compare(connection, &backup, options, progress).await {
-        return Err(clean_up(connection, stream, failure).await);
+        return Err(match failure {
+            Failure::Before(error) => error,
+            Failure::Within(error) => clean_up(connection, stream, error).await,
+        });
     }
     Ok(RestoreSummary {
         stream,
@@ -80,23 +85,63 @@ pub async fn restore_stream(
     })
 }
 
+/// Makes sure that there is no such stream. Only a server's word will do: a stream whose nodes
+/// are down gives no answer, and must not be deleted for it later.
+async fn find_name_free(connection: &Connection, stream: &str) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        match connection.stream_info(stream).await {
+            Ok(_) => {
+                let stream = stream.to_owned();
+                return Err(BackupError::StreamExists { stream });
+            }
+            Err(error) if error.is_stream_not_found() => return Ok(()),
+            // A request may be lost. It took its time: this is no busy loop.
+            Err(RequestError::TimedOut { .. }) if began.elapsed() < ANSWERED_WITHIN => {}
+            Err(error) => {
+                let doing = format!("looking whether {stream} exists");
+                return Err(BackupError::request(doing)(error));
+            }
+        }
+    }
+}
+
+/// Why a restore failed, and whether there is anything of ours to delete.
+enum Failure {
+    /// Nothing began: whatever has the name now is somebody else's.
+    Before(BackupError),
+    /// It began, or may have.
+    Within(BackupError),
+}
+
+impl From<BackupError> for Failure {
+    /// A name in use is somebody else's, also when that is told only at the end: of two
+    /// restores at once a server may accept both, and let one of them win.
+    fn from(error: BackupError) -> Self {
+        if matches!(error, BackupError::StreamExists { .. }) {
+            Self::Before(error)
+        } else {
+            Self::Within(error)
+        }
+    }
+}
+
 async fn send_and_compare(
     connection: &Connection,
     backup: &StreamBackup,
     options: RestoreOptions,
     progress: &dyn Progress,
-) -> Result<()> {
-    let restored = send(connection, backup, options, progress).await?;
+) -> Result<(), Failure> {
+    let transfer = begin(connection, backup, options).await?;
+    let restored = send(connection, backup, transfer, progress).await?;
     compare_state(backup, &restored)?;
     compare_messages(connection, backup, progress).await?;
-    find_consumers(connection, backup).await
+    find_consumers(connection, backup).await?;
+    Ok(())
 }
 
-/// Deletes what a failed restore began. A name that was taken by somebody else is left alone.
+/// Deletes what a failed restore began.
 async fn clean_up(connection: &Connection, stream: String, failure: BackupError) -> BackupError {
-    if matches!(failure, BackupError::StreamExists { .. }) {
-        return failure;
-    }
     match remove_stream(connection, &stream, REMOVED_WITHIN).await {
         Ok(()) => failure,
         Err(removal) => BackupError::LeftBehind {
@@ -107,53 +152,75 @@ async fn clean_up(connection: &Connection, stream: String, failure: BackupError)
     }
 }
 
-/// Sends the archive, several chunks under way at once.
-async fn send(
+/// Asks to restore, which takes the name.
+async fn begin(
     connection: &Connection,
     backup: &StreamBackup,
     options: RestoreOptions,
-    progress: &dyn Progress,
-) -> Result<StreamInfo> {
+) -> Result<RestoreTransfer, Failure> {
     let stream = backup.stream();
     let mut config = backup.config.clone();
     if let Some(replicas) = options.replicas {
         config["num_replicas"] = Value::from(replicas);
     }
     let tuning = RestoreTuning::for_connection(connection);
-    let mut transfer = connection
+    connection
         .restore(stream, &config, &backup.state, tuning)
         .await
-        .map_err(|error| refused(stream, error))?;
+        .map_err(|error| {
+            // Without an answer it may have begun.
+            let is_refused = matches!(
+                error,
+                RequestError::Refused { .. } | RequestError::NoResponders { .. }
+            );
+            let error = refused(stream, "asking to restore", error);
+            if is_refused {
+                Failure::Before(error)
+            } else {
+                Failure::Within(error)
+            }
+        })
+}
+
+/// Sends the archive, several chunks under way at once.
+async fn send(
+    connection: &Connection,
+    backup: &StreamBackup,
+    mut transfer: RestoreTransfer,
+    progress: &dyn Progress,
+) -> Result<StreamInfo> {
+    let stream = backup.stream();
+    let chunk_bytes = RestoreTuning::for_connection(connection).chunk_bytes;
     let archive = backup.layout.archive(backup.contents.form);
     let mut file = File::open(&archive).map_err(BackupError::io("reading", &archive))?;
     let total = file.metadata().map(|meta| meta.len()).ok();
     progress.phase("sending", total);
-    let sending = || BackupError::request(format!("sending {stream}"));
+    let sending = |error| refused(stream, "sending", error);
     let mut sent = 0;
     loop {
-        let mut chunk = Vec::with_capacity(tuning.chunk_bytes);
+        let mut chunk = Vec::with_capacity(chunk_bytes);
         file.by_ref()
-            .take(tuning.chunk_bytes as u64)
+            .take(chunk_bytes as u64)
             .read_to_end(&mut chunk)
             .map_err(BackupError::io("reading", &archive))?;
         if chunk.is_empty() {
             break;
         }
         sent += chunk.len() as u64;
-        transfer.send(Bytes::from(chunk)).await.map_err(sending())?;
+        transfer.send(Bytes::from(chunk)).await.map_err(sending)?;
         progress.done(sent);
     }
-    transfer.finish().await.map_err(sending())
+    transfer.finish().await.map_err(sending)
 }
 
 /// Tells a name that is taken from everything else the server may say.
-fn refused(stream: &str, error: RequestError) -> BackupError {
+fn refused(stream: &str, doing: &str, error: RequestError) -> BackupError {
     if error.err_code() == Some(NAME_IN_USE) {
         BackupError::StreamExists {
             stream: stream.to_owned(),
         }
     } else {
-        BackupError::request(format!("asking to restore {stream}"))(error)
+        BackupError::request(format!("{doing} {stream}"))(error)
     }
 }
 

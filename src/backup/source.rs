@@ -50,6 +50,11 @@ impl StreamBackup {
             fs::read(layout.metadata()).map_err(|error| wrong(format!("backup.json: {error}")))?;
         let metadata: Metadata = serde_json::from_slice(&metadata)
             .map_err(|error| wrong(format!("backup.json: {error}")))?;
+        if metadata.config["name"].as_str().is_none_or(str::is_empty) {
+            return Err(wrong(String::from(
+                "backup.json: its configuration has no name",
+            )));
+        }
         let form = match layout.forms()[..] {
             [form] => form,
             [] => return Err(wrong(String::from("it has no archive"))),

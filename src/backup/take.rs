@@ -70,6 +70,12 @@ pub async fn back_up_stream(
             path: target.to_owned(),
         });
     }
+    // In a cluster nobody answers when a stream that does not exist is to be backed up.
+    if let Err(error) = connection.stream_info(stream).await
+        && error.is_stream_not_found()
+    {
+        return Err(BackupError::request("looking for the stream")(error));
+    }
     let parent = match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),

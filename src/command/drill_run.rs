@@ -21,11 +21,7 @@ pub(super) async fn run(options: DrillRun) -> Outcome {
     // Everything that can be wrong with what was typed is found before anything starts.
     let sources = choose(&options.scenarios)?;
     let server = find_server(&options.server).await?;
-    ui::say(&format!(
-        "{server} ({}, sha256 {})",
-        server.path.display(),
-        server.sha256
-    ));
+    ui::say(&format!("{server}: {}", server.path.display()));
     let settings = DrillSettings {
         server,
         evidence_root: options.evidence.clone(),
@@ -56,7 +52,7 @@ async fn run_one(
     settings: &DrillSettings,
     progress: &DrillProgress,
 ) -> Result<RunRecord, Failure> {
-    let watcher = Arc::new(progress.drill(&source.scenario.name));
+    let watcher = Arc::new(progress.drill(&source.scenario.name, &source.scenario.about));
     let record = run_drill(source, settings, Arc::clone(&watcher) as _).await?;
     watcher.finished(&record);
     Ok(record)

@@ -1,5 +1,6 @@
 //! Drills as they run: on a terminal a live line each above the story so far, else log lines.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use console::style;
@@ -25,6 +26,8 @@ pub struct DrillProgress {
 #[derive(Debug)]
 pub struct OneDrill {
     name: String,
+    /// What the drill is doing, without the counts that the live line adds to it.
+    doing: Mutex<String>,
     live: Option<(MultiProgress, ProgressBar)>,
 }
 
@@ -36,8 +39,8 @@ impl DrillProgress {
         }
     }
 
-    /// The progress of a drill that begins.
-    pub fn drill(&self, name: &str) -> OneDrill {
+    /// The progress of a drill that begins, and what it is about.
+    pub fn drill(&self, name: &str, about: &str) -> OneDrill {
         let live = self.live.as_ref().map(|all| {
             let bar = all.add(ProgressBar::new_spinner());
             let template = "{spinner:.cyan} {prefix:.bold} {wide_msg}";
@@ -47,10 +50,18 @@ impl DrillProgress {
             bar.enable_steady_tick(TICK);
             (all.clone(), bar)
         });
-        OneDrill {
+        let drill = OneDrill {
             name: name.to_owned(),
+            doing: Mutex::default(),
             live,
-        }
+        };
+        drill.line(&format!(
+            "{} {} {about}",
+            style("▶").cyan(),
+            style(name).bold()
+        ));
+        drill.log(about);
+        drill
     }
 }
 
@@ -74,6 +85,19 @@ impl OneDrill {
         }
     }
 
+    /// Says what the drill does now.
+    fn does(&self, text: &str) {
+        text.clone_into(&mut self.doing());
+        if let Some((_, bar)) = &self.live {
+            bar.set_message(text.to_owned());
+        }
+        self.log(text);
+    }
+
+    fn doing(&self) -> MutexGuard<'_, String> {
+        self.doing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A line of the story, above the live lines.
     fn line(&self, text: &str) {
         if let Some((all, _)) = &self.live {
@@ -92,33 +116,21 @@ impl OneDrill {
 
 impl Watcher for OneDrill {
     fn stage(&self, text: &str) {
-        if let Some((_, bar)) = &self.live {
-            bar.set_message(text.to_owned());
-        }
-        self.log(text);
+        self.does(text);
     }
 
     fn step_began(&self, number: usize, steps: usize, text: &str) {
-        if let Some((_, bar)) = &self.live {
-            bar.set_message(format!("{number}/{steps} {text}"));
-        }
-        self.log(&format!("{number}/{steps} {text}"));
+        self.does(&format!("{number}/{steps} {text}"));
     }
 
     fn step_ended(&self, number: usize, end: &StepEnd, took: Duration) {
         let (mark, words) = match end {
-            StepEnd::Done => (style("✓").green(), format!("done in {took:.1?}")),
+            StepEnd::Done => (style("✓").green(), format!("{:.1} s", took.as_secs_f64())),
             StepEnd::Broken { reason } => (style("✗").red(), reason.clone()),
             StepEnd::Impossible { reason } => (style("?").yellow(), reason.clone()),
         };
-        if let Some((_, bar)) = &self.live {
-            let name = style(&self.name).dim();
-            self.line(&format!(
-                "  {mark} {name} {} {}",
-                bar.message(),
-                style(&words).dim()
-            ));
-        }
+        let (name, doing) = (style(&self.name).dim(), self.doing().clone());
+        self.line(&format!("  {mark} {name} {doing} {}", style(&words).dim()));
         if *end != StepEnd::Done {
             self.log(&format!("step {number} failed: {words}"));
         }
@@ -135,10 +147,9 @@ impl Watcher for OneDrill {
 
     fn tally(&self, tally: &Tally) {
         if let Some((_, bar)) = &self.live {
-            let base = bar.message();
-            let base = base.split(" · ").next().unwrap_or_default();
             let text = format!(
-                "{base} · {} acknowledged, {} refused, {} unknown, {} delivered",
+                "{} · {} acknowledged, {} refused, {} unknown, {} delivered",
+                self.doing(),
                 tally.acknowledged(),
                 tally.refused(),
                 tally.unknown(),

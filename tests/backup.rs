@@ -1,0 +1,8 @@
+//! The backup and restore engine on real servers: what comes back, what is refused, what is
+//! noticed, and what is left when it is interrupted.
+
+mod damage;
+mod interrupted;
+mod refused;
+mod roundtrip;
+mod world;
