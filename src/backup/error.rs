@@ -66,6 +66,9 @@ pub enum BackupError {
         /// The first difference found.
         difference: String,
     },
+    /// It was stopped, and what it had begun was removed.
+    #[error("interrupted")]
+    Interrupted,
     /// A restore failed, and what it had begun could not be removed either.
     #[error("{failure}; and the partial stream {stream} could not be removed: {removal}")]
     LeftBehind {

@@ -1,6 +1,7 @@
 //! Restoring a stream: sent, then read back and compared, and only then called restored.
 
 use std::fs::File;
+use std::future::Future;
 use std::io::Read as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -55,21 +56,29 @@ pub struct RestoreSummary {
 ///
 /// It counts as restored when every message of the archive was read back from the stream's
 /// leader with the same sequence, subject, headers, payload and time, and every consumer is
-/// there. When it fails after it began, what it began is deleted again.
+/// there. When it fails after it began, or `stop` is ready, what it began is deleted again.
+/// Dropping the future instead leaves that to the caller: servers from 2.15 on keep a partial
+/// stream that looks like any other.
 ///
 /// # Errors
-/// [`BackupError::StreamExists`] when the name is taken, without touching anything.
+/// [`BackupError::StreamExists`] when the name is taken, without touching anything;
+/// [`BackupError::Interrupted`] when it was stopped.
 pub async fn restore_stream(
     connection: &Connection,
     directory: &Path,
     options: RestoreOptions,
     progress: &dyn Progress,
+    stop: impl Future<Output = ()>,
 ) -> Result<RestoreSummary> {
     let began = Instant::now();
     let backup = StreamBackup::open(directory).await?;
     let stream = backup.stream().to_owned();
     find_name_free(connection, &stream).await?;
-    if let Err(failure) = send_and_compare(connection, &backup, options, progress).await {
+    let outcome = tokio::select! {
+        outcome = send_and_compare(connection, &backup, options, progress) => outcome,
+        () = stop => Err(Failure::Within(BackupError::Interrupted)),
+    };
+    if let Err(failure) = outcome {
         return Err(match failure {
             Failure::Before(error) => error,
             Failure::Within(error) => clean_up(connection, stream, error).await,

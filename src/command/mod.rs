@@ -29,16 +29,16 @@ type Outcome = Result<Exit, Failure>;
 
 /// Carries a command out, prints what there is to print, and says how to exit.
 pub async fn run(cli: Cli) -> Exit {
-    let outcome = tokio::select! {
-        outcome = dispatch(cli.command) => outcome,
-        interrupted = interruption() => match interrupted {
-            // Dropping the command ends every server it started and removes what it left.
-            Ok(()) => {
-                ui::say("interrupted");
-                Ok(Exit::Interrupted)
+    let outcome = match cli.command {
+        // A restore has to delete what it began before it ends.
+        Command::Restore(restore) => restore_stream(restore).await,
+        command @ (Command::Drill(_) | Command::Servers(_) | Command::Backup(_)) => {
+            tokio::select! {
+                outcome = dispatch(command) => outcome,
+                // Dropping the command ends every server it started and removes what it left.
+                () = interruption() => Err(Failure::from(BackupError::Interrupted)),
             }
-            Err(error) => Err(Failure::from(error)),
-        },
+        }
     };
     match outcome {
         Ok(exit) => exit,
@@ -50,12 +50,18 @@ pub async fn run(cli: Cli) -> Exit {
 }
 
 /// Waits for Ctrl-C, or for the polite way in which CI systems end a job.
-async fn interruption() -> std::io::Result<()> {
+async fn interruption() {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut terminated = signal(SignalKind::terminate())?;
+    // Without its handlers the program dies by the signal, as any other does.
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        return std::future::pending().await;
+    };
     tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminated.recv() => Ok(()),
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
     }
 }
 
@@ -76,16 +82,19 @@ async fn dispatch(command: Command) -> Outcome {
             let connection = open(&connect).await?;
             backup::run(&connection, &stream, &directory, no_consumers, &output).await
         }
-        Command::Restore(Restore::Stream {
-            directory,
-            replicas,
-            connect,
-            output,
-        }) => {
-            let connection = open(&connect).await?;
-            restore::run(&connection, &directory, replicas, &output).await
-        }
+        Command::Restore(restore) => restore_stream(restore).await,
     }
+}
+
+async fn restore_stream(restore: Restore) -> Outcome {
+    let Restore::Stream {
+        directory,
+        replicas,
+        connect,
+        output,
+    } = restore;
+    let connection = open(&connect).await?;
+    restore::run(&connection, &directory, replicas, &output, interruption()).await
 }
 
 async fn open(connect: &Connect) -> Result<Connection, Failure> {
@@ -178,6 +187,7 @@ fn exit_of_backup(error: &BackupError) -> Exit {
         BackupError::LeftBehind { failure, .. } => exit_of_backup(failure),
         BackupError::Differs { .. } => Exit::Broken,
         BackupError::NotGone { .. } => Exit::NotReady,
+        BackupError::Interrupted => Exit::Interrupted,
         BackupError::Io { .. } => Exit::Unexpected,
     }
 }

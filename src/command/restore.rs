@@ -16,12 +16,13 @@ pub(super) async fn run(
     directory: &Path,
     replicas: Option<u8>,
     output: &Output,
+    stop: impl Future<Output = ()>,
 ) -> Outcome {
     let progress = TransferProgress::new(ui::can_draw(output.no_progress));
     let options = RestoreOptions {
         replicas: replicas.map(usize::from),
     };
-    let restored = restore_stream(connection, directory, options, &progress).await;
+    let restored = restore_stream(connection, directory, options, &progress, stop).await;
     progress.clear();
     let restored = restored?;
     if !restored.sealed {

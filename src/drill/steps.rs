@@ -345,7 +345,8 @@ async fn restore(world: &World<'_>, backup: &str) -> Outcome {
         backup: backup.to_owned(),
     });
     let options = RestoreOptions::default();
-    let restored = restore_stream(&world.recorder.connection, &source, options, &())
+    let never = std::future::pending();
+    let restored = restore_stream(&world.recorder.connection, &source, options, &(), never)
         .await
         .map_err(broken)?;
     world.note(format!(

@@ -1,5 +1,6 @@
 //! What is left when a backup or a restore does not get to its end.
 
+use std::future::pending;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -184,7 +185,13 @@ async fn a_restore_that_is_dropped_can_be_cleaned_up_and_repeated() {
     let options = RestoreOptions::default();
     {
         let first = FirstChunk::of("sending");
-        let mut sending = pin!(restore_stream(&world.connection, &backup, options, &first));
+        let mut sending = pin!(restore_stream(
+            &world.connection,
+            &backup,
+            options,
+            &first,
+            pending()
+        ));
         tokio::select! {
             biased;
             () = first.seen.notified() => {}
@@ -201,7 +208,7 @@ async fn a_restore_that_is_dropped_can_be_cleaned_up_and_repeated() {
         })
         .await
         .unwrap();
-        let again = restore_stream(&world.connection, &backup, options, &()).await;
+        let again = restore_stream(&world.connection, &backup, options, &(), pending()).await;
         assert!(
             matches!(again, Err(BackupError::StreamExists { .. })),
             "{again:?}"
@@ -210,8 +217,31 @@ async fn a_restore_that_is_dropped_can_be_cleaned_up_and_repeated() {
         assert!(world.is_free(STREAM).await);
     }
     world.remove(STREAM).await;
-    let restored = restore_stream(&world.connection, &backup, options, &())
+    let restored = restore_stream(&world.connection, &backup, options, &(), pending())
         .await
         .unwrap();
     assert_eq!(restored.messages, before.messages);
+}
+
+/// What Ctrl-C does: the restore ends, and nothing of it is left.
+#[tokio::test]
+async fn a_restore_that_is_stopped_leaves_no_stream() {
+    for nodes in [1, 3] {
+        let world = World::start(nodes).await;
+        world.create(STREAM, nodes, &json!({})).await;
+        world.publish_bulk(STREAM, BULK.0, BULK.1).await;
+        let backup = back_up_at_last(&world).await;
+        world.remove(STREAM).await;
+        let first = FirstChunk::of("sending");
+        let stop = first.seen.notified();
+        let options = RestoreOptions::default();
+        let stopped = restore_stream(&world.connection, &backup, options, &first, stop).await;
+        assert!(
+            matches!(stopped, Err(BackupError::Interrupted)),
+            "{stopped:?}"
+        );
+        assert!(world.is_free(STREAM).await);
+        let restored = restore_stream(&world.connection, &backup, options, &(), pending()).await;
+        assert_eq!(restored.unwrap().messages, BULK.0);
+    }
 }

@@ -1,6 +1,7 @@
 //! What is refused before anything is touched, and what fails later and cleans up after itself.
 
 use std::fs;
+use std::future::pending;
 
 use lifeboat::archive::{BackupLayout, Form};
 use lifeboat::backup::{BackupError, RestoreOptions, restore_stream};
@@ -25,7 +26,8 @@ async fn a_stream_that_exists_is_not_touched() {
         called.stderr
     );
     let options = RestoreOptions::default();
-    let restored = restore_stream(&world.connection, &taken.directory, options, &()).await;
+    let restored =
+        restore_stream(&world.connection, &taken.directory, options, &(), pending()).await;
     assert!(
         matches!(restored, Err(BackupError::StreamExists { .. })),
         "{restored:?}"
@@ -156,7 +158,8 @@ async fn a_stream_that_is_out_of_reach_is_not_deleted() {
     .await
     .unwrap();
     let options = RestoreOptions { replicas: Some(5) };
-    let restored = restore_stream(&world.connection, &taken.directory, options, &()).await;
+    let restored =
+        restore_stream(&world.connection, &taken.directory, options, &(), pending()).await;
     let error = restored.unwrap_err();
     assert!(
         matches!(
@@ -184,7 +187,8 @@ async fn of_two_restores_at_once_one_wins_and_the_other_leaves_it_alone() {
         let taken = world.back_up(STREAM, "backup").await;
         world.remove(STREAM).await;
         let options = RestoreOptions::default();
-        let restore = || restore_stream(&world.connection, &taken.directory, options, &());
+        let restore =
+            || restore_stream(&world.connection, &taken.directory, options, &(), pending());
         let (one, other) = tokio::join!(restore(), restore());
         assert!(one.is_ok() != other.is_ok(), "{one:?}\n{other:?}");
         assert_eq!(world.picture(STREAM).await.messages, before.messages);

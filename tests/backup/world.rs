@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
+use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -384,7 +385,7 @@ impl World {
     /// Restores a backup that must be restorable.
     pub(super) async fn restore(&self, backup: &Path, replicas: Option<usize>) -> RestoreSummary {
         let options = RestoreOptions { replicas };
-        restore_stream(&self.connection, backup, options, &())
+        restore_stream(&self.connection, backup, options, &(), pending())
             .await
             .unwrap()
     }
