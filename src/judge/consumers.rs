@@ -28,8 +28,8 @@ struct Restored<'a> {
 }
 
 fn restored<'a>(consumer: &str, stream: &StreamHistory<'a>) -> Option<Restored<'a>> {
-    let place = stream.restoring?;
-    let backup = stream.backup?;
+    let (place, _) = stream.restoring?;
+    let backup = stream.restored_backup()?;
     let position = backup
         .consumers
         .iter()
@@ -53,13 +53,14 @@ fn redelivered(
         .filter(|one| one.consumer == consumer)
     {
         let message = delivery.message;
-        let acked = stream.acks.get(&(consumer, message.id.as_str()));
-        let Some(acked) = acked.filter(|acked| **acked < delivery.place) else {
+        let acks = stream.acks.get(&(consumer, message.id.as_str()));
+        let mut acks = acks.into_iter().flatten();
+        let Some(acked) = acks.rfind(|acked| **acked < delivery.place) else {
             continue;
         };
         figures.redelivered += 1;
         let between = restore.filter(|one| *acked < one.place && one.place < delivery.place);
-        let excused = between.is_some_and(|one| !one.position.has_acknowledged(message.sequence));
+        let excused = between.is_some_and(|one| one.position.owes(message.sequence));
         if !excused {
             wrong.push(message);
         }
@@ -135,6 +136,8 @@ fn position(consumer: &str, stream: &StreamHistory<'_>, findings: &mut Vec<Findi
         .map(|message| message.sequence)
         .collect();
     let Some(last) = ends.last() else {
+        let text = format!("{consumer} of {name} can't be placed: no replica holds a message");
+        findings.push(Finding::inconclusive(FindingKind::NotChecked, text));
         return;
     };
     let (delivered, floor) = (position.delivered.stream, position.ack_floor.stream);

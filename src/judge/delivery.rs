@@ -18,6 +18,15 @@ pub(super) fn judge(
     figures.acknowledged += stream.acknowledged.len() as u64;
     figures.refused += stream.refused.len() as u64;
     figures.unknown += stream.unknown;
+    let acknowledged = stream.acknowledged.len() as u64;
+    if acknowledged < rules.min_acknowledged {
+        let (name, wanted) = (stream.name, rules.min_acknowledged);
+        let text = format!(
+            "only {acknowledged} messages of {name} were acknowledged; {wanted} are needed to tell anything"
+        );
+        findings.push(Finding::inconclusive(FindingKind::NotChecked, text));
+    }
+    delivered(stream, figures, findings);
     readable(rules, stream, findings);
     let replicas: BTreeMap<_, _> = stream
         .replicas
@@ -25,7 +34,7 @@ pub(super) fn judge(
         .filter(|(_, replica)| replica.whole)
         .map(|(node, replica)| (*node, replica))
         .collect();
-    if replicas.is_empty() {
+    if replicas.is_empty() && !stream.gone {
         return;
     }
     presence(rules, stream, history, &replicas, figures, findings);
@@ -33,6 +42,34 @@ pub(super) fn judge(
         content(stream, node, replica, figures, findings);
     }
     equality(stream, &replicas, findings);
+}
+
+/// Was what consumers were given as it was sent?
+fn delivered(stream: &StreamHistory<'_>, figures: &mut Figures, findings: &mut Vec<Finding>) {
+    let wrong: Vec<_> = stream
+        .deliveries
+        .iter()
+        .filter_map(|delivery| {
+            let message = delivery.message;
+            let change = if stream.sent.contains_key(message.id.as_str()) {
+                altered(stream, message, None)?
+            } else {
+                "never sent"
+            };
+            Some((delivery.consumer, message, change))
+        })
+        .collect();
+    figures.altered += wrong.len() as u64;
+    if let Some((consumer, message, change)) = wrong.first() {
+        let text = format!(
+            "{} deliveries of {} are not as sent ({} at sequence {} to {consumer}: {change})",
+            wrong.len(),
+            stream.name,
+            message.id,
+            message.sequence
+        );
+        findings.push(Finding::broken(FindingKind::Altered, text));
+    }
 }
 
 /// Could every replica be read, and are there as many as there should be?
@@ -54,7 +91,10 @@ fn readable(rules: &Rules, stream: &StreamHistory<'_>, findings: &mut Vec<Findin
             findings.push(Finding::broken(FindingKind::Damaged, text));
         }
     }
-    if stream.replicas.is_empty() {
+    if stream.gone {
+        let text = format!("the servers say that there is no stream {name} any more");
+        findings.push(Finding::broken(FindingKind::ReplicaCount, text));
+    } else if stream.replicas.is_empty() {
         let text = format!("no replica of {name} was read");
         findings.push(Finding::inconclusive(FindingKind::NotChecked, text));
     } else if whole != rules.replicas && stream.replicas.len() != rules.replicas {

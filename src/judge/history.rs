@@ -12,13 +12,18 @@ pub(super) type Place = usize;
 #[derive(Debug, Default)]
 pub(super) struct History<'a> {
     pub(super) streams: BTreeMap<&'a str, StreamHistory<'a>>,
-    pub(super) fault_began: Option<(Place, u64)>,
-    /// Where the step that broke something ended: from then on nothing old is acknowledged.
-    pub(super) fault_over: Option<Place>,
+    pub(super) faults: Vec<Fault>,
     pub(super) recovered_at: Option<u64>,
     pub(super) load: Option<(u64, Option<u64>)>,
-    /// When messages were acknowledged, in order.
-    pub(super) acknowledged_at: Vec<u64>,
+}
+
+/// Something that was broken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fault {
+    pub(super) began: Place,
+    pub(super) at_us: u64,
+    /// Where its step ended.
+    pub(super) over: Option<Place>,
 }
 
 /// Everything about one stream.
@@ -31,12 +36,18 @@ pub(super) struct StreamHistory<'a> {
     /// Acknowledged messages in the order of their acknowledgements.
     pub(super) acknowledged: Vec<Acknowledged<'a>>,
     pub(super) deliveries: Vec<DeliveryEvent<'a>>,
-    pub(super) acks: BTreeMap<(&'a str, &'a str), Place>,
+    /// When messages were acknowledged, in order.
+    pub(super) acknowledged_at: Vec<u64>,
+    /// Every confirmed acknowledgement by consumer and message.
+    pub(super) acks: BTreeMap<(&'a str, &'a str), Vec<Place>>,
     pub(super) positions: BTreeMap<&'a str, (&'a ConsumerPosition, u64)>,
     pub(super) replicas: BTreeMap<&'a str, Replica<'a>>,
-    pub(super) backup: Option<BackupEvent<'a>>,
+    pub(super) backups: BTreeMap<&'a str, BackupEvent<'a>>,
     pub(super) deleting: Option<Place>,
-    pub(super) restoring: Option<Place>,
+    /// Where a restore began, and from which backup.
+    pub(super) restoring: Option<(Place, &'a str)>,
+    /// Whether the server said at the end that there is no such stream.
+    pub(super) gone: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -44,12 +55,15 @@ pub(super) struct Sent<'a> {
     pub(super) subject: &'a str,
     pub(super) headers: Digest,
     pub(super) payload: Digest,
+    pub(super) place: Place,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Acknowledged<'a> {
     pub(super) id: &'a str,
     pub(super) sequence: u64,
+    /// Where it was sent: the server acknowledged it between there and `place`.
+    pub(super) sent: Place,
     pub(super) place: Place,
 }
 
@@ -62,6 +76,7 @@ pub(super) struct DeliveryEvent<'a> {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BackupEvent<'a> {
+    pub(super) place: Place,
     pub(super) last_sequence: u64,
     pub(super) consumers: &'a [ConsumerPosition],
 }
@@ -81,7 +96,7 @@ pub(super) struct Replica<'a> {
 pub(super) enum Fate {
     Held,
     Lost,
-    /// It was acknowledged while one was turning into the other.
+    /// It was sent or acknowledged while one was turning into the other.
     Either,
 }
 
@@ -106,18 +121,26 @@ impl<'a> History<'a> {
                     *end = Some(stamped.at_us);
                 }
             }
-            Event::FaultBegan { .. } => {
-                self.fault_began.get_or_insert((place, stamped.at_us));
+            Event::FaultBegan { .. } => self.faults.push(Fault {
+                began: place,
+                at_us: stamped.at_us,
+                over: None,
+            }),
+            Event::StepEnded { .. } => {
+                if let Some(fault) = self.faults.last_mut() {
+                    fault.over.get_or_insert(place);
+                }
             }
-            Event::StepEnded { .. } if self.fault_began.is_some() => {
-                self.fault_over.get_or_insert(place);
+            // What was whole before anything broke has not recovered from it.
+            Event::Recovered { .. } if !self.faults.is_empty() => {
+                self.recovered_at = Some(stamped.at_us);
             }
-            Event::Recovered { .. } => self.recovered_at = Some(stamped.at_us),
             Event::Published {
+                stream,
                 outcome: PublishOutcome::Acknowledged { .. },
                 ..
             } => {
-                self.acknowledged_at.push(stamped.at_us);
+                self.stream(stream).acknowledged_at.push(stamped.at_us);
                 self.add_to_stream(place, &stamped.event);
             }
             other => self.add_to_stream(place, other),
@@ -142,6 +165,7 @@ impl<'a> History<'a> {
                     subject,
                     headers: *headers,
                     payload: *payload,
+                    place,
                 };
                 self.stream(stream).sent.insert(id, sent);
             }
@@ -172,7 +196,8 @@ impl<'a> History<'a> {
                 self.stream(stream)
                     .acks
                     .entry((consumer, id))
-                    .or_insert(place);
+                    .or_default()
+                    .push(place);
             }
             Event::Position {
                 stream,
@@ -196,17 +221,23 @@ impl<'a> History<'a> {
         match event {
             Event::BackedUp {
                 stream,
+                backup,
                 last_sequence,
                 consumers,
                 ..
             } => {
-                self.stream(stream).backup = Some(BackupEvent {
+                let event = BackupEvent {
+                    place,
                     last_sequence: *last_sequence,
                     consumers,
-                });
+                };
+                self.stream(stream).backups.insert(backup, event);
             }
             Event::Deleting { stream } => self.stream(stream).deleting = Some(place),
-            Event::Restoring { stream, .. } => self.stream(stream).restoring = Some(place),
+            Event::Restoring { stream, backup } => {
+                self.stream(stream).restoring = Some((place, backup));
+            }
+            Event::StreamGone { stream } => self.stream(stream).gone = true,
             Event::Held {
                 stream,
                 node,
@@ -246,42 +277,69 @@ impl<'a> History<'a> {
         stream
     }
 
-    /// What should have become of a message that was acknowledged at some place.
+    /// What should have become of an acknowledged message.
     pub(super) fn fate(
         &self,
         scope: LossScope,
         stream: &StreamHistory<'_>,
         message: Acknowledged<'_>,
     ) -> Fate {
-        let before = |limit: Option<Place>| limit.is_some_and(|limit| message.place < limit);
-        match scope {
-            LossScope::Nothing => Fate::Held,
-            LossScope::BeforeFault if before(self.fault_began.map(|(place, _)| place)) => {
+        match (scope, self.faults.last()) {
+            (LossScope::Nothing, _) | (LossScope::BeforeFault, None) => Fate::Held,
+            (LossScope::BeforeFault, Some(fault)) => {
+                if message.place < fault.began {
+                    Fate::Lost
+                } else if fault.over.is_none_or(|over| message.sent < over) {
+                    Fate::Either
+                } else {
+                    Fate::Held
+                }
+            }
+            (LossScope::AfterBackup, _) => self.fate_after_backup(stream, message),
+        }
+    }
+
+    fn fate_after_backup(&self, stream: &StreamHistory<'_>, message: Acknowledged<'_>) -> Fate {
+        let (Some((restoring, _)), Some(backup)) = (stream.restoring, stream.restored_backup())
+        else {
+            return Fate::Held;
+        };
+        let deleting = stream.deleting.unwrap_or(restoring);
+        let fault = self.faults.iter().find(|fault| fault.began > backup.place);
+        // Here the stream that was backed up ends. Until it is deleted an empty one of the
+        // same name may take messages, whose sequences say nothing.
+        let ended = fault
+            .and_then(|fault| fault.over)
+            .map_or(deleting, |over| over.min(deleting));
+        if message.place < ended {
+            if message.sequence <= backup.last_sequence {
+                Fate::Held
+            } else {
                 Fate::Lost
             }
-            LossScope::BeforeFault if before(self.fault_over) => Fate::Either,
-            LossScope::BeforeFault => Fate::Held,
-            LossScope::AfterBackup if before(self.fault_over) => {
-                let saved = stream
-                    .backup
-                    .is_some_and(|backup| message.sequence <= backup.last_sequence);
-                if saved { Fate::Held } else { Fate::Lost }
-            }
-            // Between the fault and the deletion an empty stream of the same name may have
-            // taken messages; its sequences say nothing.
-            LossScope::AfterBackup if before(stream.deleting) => Fate::Lost,
-            LossScope::AfterBackup if before(stream.restoring) => Fate::Either,
-            LossScope::AfterBackup => Fate::Held,
+        } else if message.place < deleting {
+            Fate::Lost
+        } else if message.sent < restoring {
+            Fate::Either
+        } else {
+            Fate::Held
         }
     }
 }
 
 impl<'a> StreamHistory<'a> {
+    /// The backup that was restored.
+    pub(super) fn restored_backup(&self) -> Option<BackupEvent<'a>> {
+        let (_, name) = self.restoring?;
+        self.backups.get(name).copied()
+    }
+
     fn publish(&mut self, place: Place, id: &'a str, outcome: &'a PublishOutcome) {
         match outcome {
             PublishOutcome::Acknowledged { sequence } => self.acknowledged.push(Acknowledged {
                 id,
                 sequence: *sequence,
+                sent: self.sent.get(id).map_or(place, |sent| sent.place),
                 place,
             }),
             PublishOutcome::Refused { reason } => {

@@ -17,10 +17,11 @@ pub(super) fn judge(
     // A stream that comes back empty has not recovered, however soon it answers.
     let recovers = rules.lost != LossScope::BeforeFault;
     let recovery = history
-        .fault_began
+        .faults
+        .first()
         .filter(|_| recovers)
         .zip(history.recovered_at)
-        .map(|((_, fault), recovered)| Duration::from_micros(recovered.saturating_sub(fault)));
+        .map(|(fault, recovered)| Duration::from_micros(recovered.saturating_sub(fault.at_us)));
     figures.recovery_seconds = recovery.map(|time| time.as_secs_f64());
     if let Some(limit) = rules.recovery_time {
         compare("recovery", recovery, limit, findings);
@@ -51,20 +52,21 @@ fn compare(what: &str, measured: Option<Duration>, limit: Duration, findings: &m
     }
 }
 
-/// The longest time between two acknowledgements while the load ran, its two ends included.
+/// The longest time in which any one stream acknowledged nothing while the load ran, its two
+/// ends included.
 fn longest_gap(history: &History<'_>) -> Option<Duration> {
     let (began, ended) = history.load?;
     let ended = ended?;
-    let during = history
-        .acknowledged_at
-        .iter()
-        .copied()
-        .filter(|at| (began..=ended).contains(at));
-    let mut last = began;
-    let mut longest = 0;
-    for at in during.chain([ended]) {
-        longest = longest.max(at.saturating_sub(last));
-        last = at;
-    }
-    Some(Duration::from_micros(longest))
+    let gaps = history.streams.values().map(|stream| {
+        let during = stream.acknowledged_at.iter().copied();
+        let during = during.filter(|at| (began..=ended).contains(at));
+        let mut last = began;
+        let mut longest = 0;
+        for at in during.chain([ended]) {
+            longest = longest.max(at.saturating_sub(last));
+            last = at;
+        }
+        longest
+    });
+    gaps.max().map(Duration::from_micros)
 }

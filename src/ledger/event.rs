@@ -250,6 +250,11 @@ pub enum Event {
         /// What is wrong with its store.
         defects: Vec<String>,
     },
+    /// The servers say that there is no such stream any more.
+    StreamGone {
+        /// The stream.
+        stream: String,
+    },
     /// A replica could not be read.
     ReplicaUnreadable {
         /// The stream.
@@ -269,4 +274,18 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+}
+
+impl Event {
+    /// Whether it comes once per message: such events are written down in batches.
+    pub(super) fn is_frequent(&self) -> bool {
+        matches!(
+            self,
+            Self::Sent { .. }
+                | Self::Published { .. }
+                | Self::Delivered { .. }
+                | Self::Acked { .. }
+                | Self::Held { .. }
+        )
+    }
 }

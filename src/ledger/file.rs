@@ -77,9 +77,12 @@ impl Ledger {
         let mut inner = self.lock();
         // Stamped under the lock, so that the order of lines is the order of stamps.
         let at_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let is_frequent = event.is_frequent();
         let written = serde_json::to_writer(&mut inner.file, &Stamped { at_us, event })
             .map_err(io::Error::from)
-            .and_then(|()| inner.file.write_all(b"\n"));
+            .and_then(|()| inner.file.write_all(b"\n"))
+            // Whatever ends the program, its ledger shows which step it was in.
+            .and_then(|()| if is_frequent { Ok(()) } else { inner.file.flush() });
         if let Err(error) = written {
             inner.failed.get_or_insert(error);
         }

@@ -33,9 +33,4 @@ impl ConsumerPosition {
     pub fn owes(&self, sequence: u64) -> bool {
         sequence > self.delivered.stream || self.pending.contains(&sequence)
     }
-
-    /// Whether a message counts as acknowledged for good: it must not be delivered again.
-    pub fn has_acknowledged(&self, sequence: u64) -> bool {
-        sequence <= self.ack_floor.stream
-    }
 }
