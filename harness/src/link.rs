@@ -6,11 +6,16 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::keeper::Keeper;
+use crate::wait::pause_for;
+
+/// The pause after the system refused a connection.
+const AFTER_REFUSAL: Duration = Duration::from_millis(50);
 
 /// Where a link leads at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,8 +70,10 @@ async fn serve(listener: TcpListener, mut aimed: watch::Receiver<Aim>) {
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                if let Ok((stream, _)) = accepted {
-                    tokio::spawn(carry(stream, aimed.clone()));
+                match accepted {
+                    Ok((stream, _)) => drop(tokio::spawn(carry(stream, aimed.clone()))),
+                    // Out of file descriptors, most likely: trying again at once would spin.
+                    Err(_) => pause_for(AFTER_REFUSAL).await,
                 }
             }
             changed = aimed.changed() => {

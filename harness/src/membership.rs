@@ -101,7 +101,7 @@ impl Cluster {
 
     /// What keeps the cluster from being ready, if anything does.
     async fn find_fault(&self, peers: Option<usize>) -> Result<Option<String>> {
-        self.notice_deaths().await?;
+        self.check_alive().await?;
         let nodes = self.running();
         if nodes.is_empty() {
             return Ok(Some(String::from("no node runs")));
@@ -141,8 +141,11 @@ impl Cluster {
         ))
     }
 
-    /// Servers that ended by themselves: an error, with the end of their log.
-    async fn notice_deaths(&self) -> Result<()> {
+    /// Makes sure that every server that should run does.
+    ///
+    /// # Errors
+    /// [`Error::Exited`] with the end of the log of the first one that ended by itself.
+    pub async fn check_alive(&self) -> Result<()> {
         let running: Vec<_> = self
             .slots()
             .iter()

@@ -61,8 +61,11 @@ impl Scratch {
             .map_err(failed("creating, with sh as its watchdog, a directory in"))?;
         // Should this fail, the watchdog's input is closed, and it removes the directory.
         let lock_path = path.join(LOCK_FILE);
-        let lock = File::create(&lock_path)
+        // Locked before it has its name: a sweep must never find it unlocked.
+        let unnamed = path.join("owner.lock.new");
+        let lock = File::create(&unnamed)
             .and_then(|lock| lock.lock().map(|()| lock))
+            .and_then(|lock| fs::rename(&unnamed, &lock_path).map(|()| lock))
             .map_err(io_error(format!("locking {}", lock_path.display())))?;
         Ok(Self {
             path,

@@ -48,6 +48,11 @@ pub enum ArchiveError {
 }
 
 impl ArchiveError {
+    /// Whether it says nothing of the archive, only of what we can read.
+    pub fn is_ours(&self) -> bool {
+        matches!(self, Self::Unsupported { .. } | Self::Io { .. })
+    }
+
     pub(super) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }

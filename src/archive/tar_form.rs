@@ -27,6 +27,8 @@ const WHAT: &str = "the block archive";
 #[derive(Deserialize)]
 struct MetaFile {
     name: String,
+    #[serde(default)]
+    max_msgs_per_subject: i64,
 }
 
 /// Reads a whole tar.
@@ -39,7 +41,8 @@ pub(super) fn read(decoded: &mut impl Read) -> Result<Contents> {
         indexed_sequence: 0,
     };
     let mut tail = Tail::new(decoded);
-    let mut stream = None;
+    let mut meta: Option<MetaFile> = None;
+    let mut index = None;
     let mut blocks = BTreeSet::new();
     let mut archive = tar::Archive::new(&mut tail);
     for entry in archive.entries().map_err(ArchiveError::io(WHAT))? {
@@ -58,9 +61,9 @@ pub(super) fn read(decoded: &mut impl Read) -> Result<Contents> {
             .read_to_end(&mut bytes)
             .map_err(ArchiveError::io(WHAT))?;
         if path == "meta.inf" {
-            let meta: MetaFile = serde_json::from_slice(&bytes)
+            let read = serde_json::from_slice(&bytes)
                 .map_err(|error| ArchiveError::damaged("meta.inf", error.to_string()))?;
-            stream = Some(meta.name);
+            meta = Some(read);
         } else if path == ERRORS_FILE {
             let said = String::from_utf8_lossy(&bytes).into_owned();
             return Err(ArchiveError::damaged(
@@ -68,18 +71,18 @@ pub(super) fn read(decoded: &mut impl Read) -> Result<Contents> {
                 format!("the server wrote: {said}"),
             ));
         } else if path == "msgs/index.db" {
-            contents.indexed_sequence = Index::decode(&bytes)?.last_sequence;
-        } else if let Some(index) = block_index(&path) {
-            let Some(stream) = &stream else {
+            index = Some(Index::decode(&bytes)?);
+        } else if let Some(number) = block_index(&path) {
+            let Some(meta) = &meta else {
                 return Err(ArchiveError::damaged(WHAT, "blocks come before meta.inf"));
             };
-            if !blocks.insert(index) {
+            if !blocks.insert(number) {
                 return Err(ArchiveError::damaged(
                     WHAT,
-                    format!("block {index} comes twice"),
+                    format!("block {number} comes twice"),
                 ));
             }
-            read_block(&mut contents, Records::new(stream, index, &bytes))?;
+            read_block(&mut contents, Records::new(&meta.name, number, &bytes))?;
         } else if let Some(consumer) = consumer_name(&path) {
             read_consumer(&mut contents, consumer, &path, &bytes)?;
         }
@@ -90,11 +93,57 @@ pub(super) fn read(decoded: &mut impl Read) -> Result<Contents> {
             "its closing zeros are missing",
         ));
     }
-    if stream.is_none() {
+    let Some(meta) = meta else {
         return Err(ArchiveError::damaged(WHAT, "it has no meta.inf"));
-    }
-    contents.indexed_sequence = contents.indexed_sequence.max(contents.last_sequence);
+    };
+    drop_evicted(&mut contents, index, meta.max_msgs_per_subject)?;
     Ok(contents)
+}
+
+/// Forgets messages that limits have removed. Unlike a deleted message, which leaves a
+/// tombstone, an evicted one stays in its block as it was; only the index knows better.
+fn drop_evicted(
+    contents: &mut Contents,
+    index: Option<Index>,
+    most_per_subject: i64,
+) -> Result<()> {
+    contents.indexed_sequence = contents.last_sequence;
+    let Some(index) = index else {
+        return Ok(());
+    };
+    contents.indexed_sequence = index.last_sequence.max(contents.last_sequence);
+    contents.messages = contents.messages.split_off(&index.first_sequence);
+    if let Ok(most @ 1..) = usize::try_from(most_per_subject) {
+        let mut newer = BTreeMap::<String, usize>::new();
+        let mut evicted = Vec::new();
+        for (sequence, message) in contents.messages.iter().rev() {
+            let count = newer.entry(message.subject.clone()).or_default();
+            *count += 1;
+            if *count > most {
+                evicted.push(*sequence);
+            }
+        }
+        for sequence in evicted {
+            contents.messages.remove(&sequence);
+        }
+    }
+    // An index that is newer than the blocks counts messages that are not in them.
+    let found = contents.messages.len() as u64;
+    if index.last_sequence != contents.last_sequence || index.messages == found {
+        return Ok(());
+    }
+    let detail = format!(
+        "its index counts {} messages, its blocks hold {found}",
+        index.messages
+    );
+    Err(if found < index.messages {
+        ArchiveError::damaged(WHAT, detail)
+    } else {
+        ArchiveError::Unsupported {
+            what: String::from(WHAT),
+            detail: format!("{detail}: which of them are deleted can't be told yet"),
+        }
+    })
 }
 
 fn read_block(contents: &mut Contents, records: Records<'_>) -> Result<()> {

@@ -66,6 +66,16 @@ pub enum BackupError {
         /// The first difference found.
         difference: String,
     },
+    /// The stream was restored, but it could not be compared with the backup. It was kept: it
+    /// may have taken new messages since.
+    #[error("stream {stream} was restored and kept, but not compared to its end: {source}")]
+    NotCompared {
+        /// The stream.
+        stream: String,
+        /// What went wrong.
+        #[source]
+        source: RequestError,
+    },
     /// It was stopped, and what it had begun was removed.
     #[error("interrupted")]
     Interrupted,

@@ -29,6 +29,12 @@ pub struct Manifest {
     pub last_sequence: u64,
     /// Its consumers and where they stand.
     pub consumers: Vec<ConsumerPosition>,
+    /// Consumers that the stream had and the archive lacks: servers to 2.14 leave out those
+    /// whose only replica is on another node than the stream's leader, or in memory.
+    #[serde(default)]
+    pub missing_consumers: Vec<String>,
+    /// SHA-256 of `backup.json`, in hexadecimal.
+    pub metadata_sha256: String,
     /// Version of the server we were connected to.
     pub server: Option<semver::Version>,
     /// When the backup was complete, RFC 3339.

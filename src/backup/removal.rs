@@ -17,8 +17,17 @@ pub async fn remove_stream(connection: &Connection, stream: &str, within: Durati
         // Asked again each time: without a meta leader a request is lost, not refused.
         let deleted = connection.delete_stream(stream).await;
         match connection.stream_info(stream).await {
-            Err(error) if error.is_stream_not_found() => Probe::Ready(()),
-            Ok(_) => Probe::Pending(format!("it exists (delete: {deleted:?})")),
+            Err(error) if error.is_stream_not_found() => {}
+            Ok(_) => return Probe::Pending(format!("it exists (delete: {deleted:?})")),
+            Err(error) => return Probe::Pending(error.to_string()),
+        }
+        // A restore that was given up may leave a name without a stream, which is taken all
+        // the same.
+        match connection.stream_names().await {
+            Ok(names) if names.iter().any(|name| name == stream) => {
+                Probe::Pending(format!("its name is taken (delete: {deleted:?})"))
+            }
+            Ok(_) => Probe::Ready(()),
             Err(error) => Probe::Pending(error.to_string()),
         }
     })

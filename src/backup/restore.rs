@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use lifeboat_harness::wait::{Probe, until};
+use lifeboat_harness::wait::{Probe, pause_for, until};
 use serde_json::Value;
 
 use super::error::{BackupError, Result};
@@ -25,6 +25,8 @@ const NAME_IN_USE: u32 = 10130;
 const REMOVED_WITHIN: Duration = Duration::from_secs(60);
 /// How long it may take to learn whether a stream exists.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+/// How long a name that was freed must stay free.
+const STAYS_GONE_FOR: Duration = Duration::from_secs(1);
 /// How long restored consumers may take to be seen; some 3 s were measured in clusters.
 const CONSUMERS_WITHIN: Duration = Duration::from_secs(30);
 
@@ -74,15 +76,24 @@ pub async fn restore_stream(
     let backup = StreamBackup::open(directory).await?;
     let stream = backup.stream().to_owned();
     find_name_free(connection, &stream).await?;
+    // Its answer is awaited, whatever happens: without it nobody knows whose the name is.
+    let mut transfer = match begin(connection, &backup, options).await {
+        Ok(transfer) => transfer,
+        Err(Failure::Before(error)) => return Err(error),
+        Err(Failure::Within(error)) => return Err(clean_up(connection, stream, error).await),
+    };
     let outcome = tokio::select! {
-        outcome = send_and_compare(connection, &backup, options, progress) => outcome,
+        outcome = send_and_compare(connection, &backup, &mut transfer, progress) => outcome,
         () = stop => Err(Failure::Within(BackupError::Interrupted)),
     };
-    if let Err(failure) = outcome {
-        return Err(match failure {
-            Failure::Before(error) => error,
-            Failure::Within(error) => clean_up(connection, stream, error).await,
-        });
+    match outcome {
+        Ok(()) => {}
+        Err(Failure::Before(error)) => return Err(error),
+        Err(Failure::Within(error)) => {
+            // When this fails the server hears nothing more from us either.
+            let _aborted = transfer.abort().await;
+            return Err(clean_up(connection, stream, error).await);
+        }
     }
     Ok(RestoreSummary {
         stream,
@@ -125,9 +136,14 @@ enum Failure {
 
 impl From<BackupError> for Failure {
     /// A name in use is somebody else's, also when that is told only at the end: of two
-    /// restores at once a server may accept both, and let one of them win.
+    /// restores at once a server may accept both, and let one of them win. And what could only
+    /// not be compared is whole for all we know, and may hold new messages already.
     fn from(error: BackupError) -> Self {
-        if matches!(error, BackupError::StreamExists { .. }) {
+        let is_not_ours = matches!(
+            error,
+            BackupError::StreamExists { .. } | BackupError::NotCompared { .. }
+        );
+        if is_not_ours {
             Self::Before(error)
         } else {
             Self::Within(error)
@@ -138,10 +154,9 @@ impl From<BackupError> for Failure {
 async fn send_and_compare(
     connection: &Connection,
     backup: &StreamBackup,
-    options: RestoreOptions,
+    transfer: &mut RestoreTransfer,
     progress: &dyn Progress,
 ) -> Result<(), Failure> {
-    let transfer = begin(connection, backup, options).await?;
     let restored = send(connection, backup, transfer, progress).await?;
     compare_state(backup, &restored)?;
     compare_messages(connection, backup, progress).await?;
@@ -149,15 +164,24 @@ async fn send_and_compare(
     Ok(())
 }
 
-/// Deletes what a failed restore began.
+/// Deletes what a failed restore began. What had arrived when it was aborted may become a
+/// stream a moment later, so the name must stay free.
 async fn clean_up(connection: &Connection, stream: String, failure: BackupError) -> BackupError {
-    match remove_stream(connection, &stream, REMOVED_WITHIN).await {
-        Ok(()) => failure,
-        Err(removal) => BackupError::LeftBehind {
-            stream,
-            failure: Box::new(failure),
-            removal: Box::new(removal),
-        },
+    let began = Instant::now();
+    loop {
+        if let Err(removal) = remove_stream(connection, &stream, REMOVED_WITHIN).await {
+            return BackupError::LeftBehind {
+                stream,
+                failure: Box::new(failure),
+                removal: Box::new(removal),
+            };
+        }
+        pause_for(STAYS_GONE_FOR).await;
+        let names = connection.stream_names().await.unwrap_or_default();
+        let is_gone = !names.contains(&stream);
+        if is_gone || began.elapsed() > REMOVED_WITHIN {
+            return failure;
+        }
     }
 }
 
@@ -195,7 +219,7 @@ async fn begin(
 async fn send(
     connection: &Connection,
     backup: &StreamBackup,
-    mut transfer: RestoreTransfer,
+    transfer: &mut RestoreTransfer,
     progress: &dyn Progress,
 ) -> Result<StreamInfo> {
     let stream = backup.stream();
@@ -233,14 +257,17 @@ fn refused(stream: &str, doing: &str, error: RequestError) -> BackupError {
     }
 }
 
-/// What the server says it has, at the moment it has it: nobody has published yet. Its last
-/// sequence may be the archive's or that of the archive's index, which older servers ignore.
+/// What the server says it has, at the moment it has it. Its last sequence may be the archive's
+/// or that of the archive's index, which older servers ignore; and somebody may have published
+/// already, which adds as many messages as sequences.
 fn compare_state(backup: &StreamBackup, restored: &StreamInfo) -> Result<()> {
     let contents = &backup.contents;
     let messages = contents.messages.len() as u64;
     let (first, last) = (contents.last_sequence, contents.indexed_sequence);
     let found = &restored.state;
-    if found.messages == messages && (first..=last).contains(&found.last_seq) {
+    if let Some(newer) = found.messages.checked_sub(messages)
+        && (first + newer..=last + newer).contains(&found.last_seq)
+    {
         return Ok(());
     }
     Err(BackupError::Differs {
@@ -268,10 +295,10 @@ async fn compare_messages(
             break;
         };
         let found = found
-            .map_err(BackupError::request(format!(
-                "reading back sequence {} of {stream}",
-                expected.sequence
-            )))?
+            .map_err(|source| BackupError::NotCompared {
+                stream: stream.to_owned(),
+                source,
+            })?
             .fingerprint();
         if found != *expected {
             return Err(BackupError::Differs {

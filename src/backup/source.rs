@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::error::{BackupError, Result};
 use super::manifest::{FORMAT, Manifest};
 use super::take::read_in_background;
-use crate::archive::{BackupLayout, Contents};
+use crate::archive::{ArchiveError, BackupLayout, Contents};
 
 /// A backup that was opened and read to its end.
 #[derive(Debug)]
@@ -46,9 +46,9 @@ impl StreamBackup {
             path: directory.to_owned(),
             reason,
         };
-        let metadata =
+        let text =
             fs::read(layout.metadata()).map_err(|error| wrong(format!("backup.json: {error}")))?;
-        let metadata: Metadata = serde_json::from_slice(&metadata)
+        let metadata: Metadata = serde_json::from_slice(&text)
             .map_err(|error| wrong(format!("backup.json: {error}")))?;
         if metadata.config["name"].as_str().is_none_or(str::is_empty) {
             return Err(wrong(String::from(
@@ -72,6 +72,19 @@ impl StreamBackup {
             }
         }
         let contents = decode(&archive).await?;
+        if let Some(manifest) = &manifest {
+            let held = (contents.messages.len() as u64, contents.last_sequence);
+            if hex(&Sha256::digest(&text)) != manifest.metadata_sha256 {
+                return Err(wrong(String::from(
+                    "backup.json is not the one its manifest describes",
+                )));
+            }
+            if held != (manifest.messages, manifest.last_sequence) {
+                return Err(wrong(String::from(
+                    "the archive is not what its manifest says",
+                )));
+            }
+        }
         Ok(Self {
             layout,
             config: metadata.config,
@@ -101,10 +114,13 @@ fn read_manifest(layout: &BackupLayout) -> Result<Option<Manifest>> {
     let manifest: Manifest =
         serde_json::from_slice(&text).map_err(|error| wrong(format!("lifeboat.json: {error}")))?;
     if manifest.format > FORMAT {
-        return Err(wrong(format!(
-            "lifeboat.json is of format {}, this version reads up to {FORMAT}",
-            manifest.format
-        )));
+        return Err(BackupError::Archive(ArchiveError::Unsupported {
+            what: String::from("lifeboat.json"),
+            detail: format!(
+                "it is of format {}, this version reads up to {FORMAT}",
+                manifest.format
+            ),
+        }));
     }
     Ok(Some(manifest))
 }

@@ -70,12 +70,12 @@ pub async fn back_up_stream(
             path: target.to_owned(),
         });
     }
-    // In a cluster nobody answers when a stream that does not exist is to be backed up.
-    if let Err(error) = connection.stream_info(stream).await
-        && error.is_stream_not_found()
-    {
-        return Err(BackupError::request("looking for the stream")(error));
-    }
+    // Asked first: in a cluster nobody answers when a stream that does not exist is to be
+    // backed up, and what the archive lacks afterwards can be told only by knowing it before.
+    let consumers = connection
+        .consumer_names(stream)
+        .await
+        .map_err(BackupError::request("looking for the stream"))?;
     let parent = match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),
@@ -106,14 +106,17 @@ pub async fn back_up_stream(
 
     let archive = layout.archive(contents.form);
     fs::rename(&received.path, &archive).map_err(BackupError::io("naming", &archive))?;
-    write_json(
-        &layout.metadata(),
-        &Metadata {
-            config: &snapshot.config,
-            state: &snapshot.state,
-        },
-    )?;
-    let manifest = describe(stream, connection, &contents, received);
+    let metadata = Metadata {
+        config: &snapshot.config,
+        state: &snapshot.state,
+    };
+    let metadata_sha256 = write_json(&layout.metadata(), &metadata)?;
+    let mut manifest = describe(stream, connection, &contents, received);
+    manifest.metadata_sha256 = metadata_sha256;
+    manifest.missing_consumers = consumers;
+    manifest
+        .missing_consumers
+        .retain(|name| !options.no_consumers && !has_consumer(&contents, name));
     write_json(&layout.manifest(), &manifest)?;
     seal(staging, target, parent)?;
     Ok(BackupSummary {
@@ -187,6 +190,8 @@ fn describe(
         first_sequence: contents.first_sequence(),
         last_sequence: contents.last_sequence,
         consumers: contents.consumers.clone(),
+        missing_consumers: Vec::new(),
+        metadata_sha256: String::new(),
         server: connection.server_version(),
         taken_at: OffsetDateTime::now_utc()
             .format(&Rfc3339)
@@ -195,14 +200,20 @@ fn describe(
     }
 }
 
-fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+fn has_consumer(contents: &Contents, name: &str) -> bool {
+    contents.consumers.iter().any(|saved| saved.name == name)
+}
+
+/// Writes a file of JSON and returns its SHA-256.
+fn write_json(path: &Path, value: &impl Serialize) -> Result<String> {
     let text = serde_json::to_vec_pretty(value).map_err(|error| BackupError::Io {
         what: format!("writing {}", path.display()),
         source: error.into(),
     })?;
     File::create_new(path)
         .and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()))
-        .map_err(BackupError::io("writing", path))
+        .map_err(BackupError::io("writing", path))?;
+    Ok(source::hex(&Sha256::digest(&text)))
 }
 
 /// Gives the directory its name, in an order that survives a loss of power: content first,

@@ -43,5 +43,13 @@ pub(super) async fn run(
         )
     };
     ui::print(&text)?;
-    Ok(Exit::Done)
+    let missing = &taken.manifest.missing_consumers;
+    if missing.is_empty() {
+        return Ok(Exit::Done);
+    }
+    ui::say(&format!(
+        "incomplete: the server left these consumers out: {}",
+        missing.join(", ")
+    ));
+    Ok(Exit::Incomplete)
 }

@@ -1,6 +1,7 @@
 //! `drill run`: the main job.
 
-use std::fs;
+use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,6 +28,8 @@ pub(super) async fn run(options: DrillRun) -> Outcome {
         evidence_root: options.evidence.clone(),
         seed: options.seed,
     };
+    // A report that can't be written is told of before hours of drills, not after.
+    let junit = options.junit.as_deref().map(create_report).transpose()?;
     let progress = DrillProgress::new(ui::can_draw(options.no_progress));
     let rounds = usize::from(options.repeat);
     let all = std::iter::repeat_n(&sources, rounds).flatten();
@@ -35,15 +38,16 @@ pub(super) async fn run(options: DrillRun) -> Outcome {
         .buffered(jobs(options.jobs))
         .try_collect()
         .await?;
-    if let Some(path) = &options.junit {
-        write_junit(path, &runs)?;
-    }
     let text = if options.json {
         serde_json::to_string_pretty(&runs_as_json(&runs))?
     } else {
         summary(&runs)
     };
     ui::print(&text)?;
+    if let Some(mut file) = junit {
+        let report = runs_as_junit(&runs).map_err(|error| Failure::new(Exit::Unexpected, error))?;
+        file.write_all(report.as_bytes())?;
+    }
     Ok(exit_of(&runs))
 }
 
@@ -90,11 +94,10 @@ fn jobs(wanted: Option<u8>) -> usize {
     )
 }
 
-fn write_junit(path: &Path, runs: &[RunRecord]) -> Result<(), Failure> {
-    let report = runs_as_junit(runs).map_err(|error| Failure::new(Exit::Unexpected, error))?;
-    fs::write(path, report).map_err(|error| {
-        let text = format!("writing {}: {error}", path.display());
-        Failure::new(Exit::Unexpected, text)
+fn create_report(path: &Path) -> Result<File, Failure> {
+    File::create(path).map_err(|error| {
+        let text = format!("can't write {}: {error}", path.display());
+        Failure::new(Exit::Usage, text)
     })
 }
 

@@ -187,6 +187,7 @@ fn exit_of_backup(error: &BackupError) -> Exit {
         BackupError::LeftBehind { failure, .. } => exit_of_backup(failure),
         BackupError::Differs { .. } => Exit::Broken,
         BackupError::NotGone { .. } => Exit::NotReady,
+        BackupError::NotCompared { .. } => Exit::Inconclusive,
         BackupError::Interrupted => Exit::Interrupted,
         BackupError::Io { .. } => Exit::Unexpected,
     }

@@ -66,6 +66,15 @@ impl Evidence {
         self.root.join("stores").join(stream).join(node)
     }
 
+    /// Takes over what a cluster that did not start has left; where that can't be moved, it
+    /// stays where its error said.
+    pub(super) fn adopt(&self, kept: &Path) {
+        if copy_directory(kept, &self.nodes()).is_ok() {
+            // The copy is what counts.
+            let _removed = fs::remove_dir_all(kept);
+        }
+    }
+
     /// Writes the verdict. Backups and stores are kept only when it is not the expected one:
     /// everything that was read from them is in the ledger.
     pub(super) fn conclude(&self, record: &RunRecord) -> Result<(), DrillError> {
@@ -96,6 +105,20 @@ impl Evidence {
             .map_err(|error| DrillError::evidence(&path)(error.into()))?;
         self.write(name, &text)
     }
+}
+
+fn copy_directory(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_directory(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes a directory of that name, or of that name and a number: runs side by side may begin

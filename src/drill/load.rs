@@ -47,6 +47,8 @@ pub(super) struct Publisher {
     payload_bytes: usize,
     seed: u64,
     counter: Arc<AtomicU64>,
+    /// What became of this stream's messages alone.
+    tally: Arc<Tally>,
 }
 
 /// The tasks of the load. Dropping it ends them.
@@ -65,11 +67,16 @@ impl Publisher {
             payload_bytes: load.payload_bytes,
             seed,
             counter: Arc::default(),
+            tally: Arc::default(),
         }
     }
 
     pub(super) fn stream(&self) -> &str {
         &self.stream.name
+    }
+
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Publishes one message and writes down how that ended; whether it was acknowledged.
@@ -91,18 +98,19 @@ impl Publisher {
             .await;
         let outcome = outcome_of(answer);
         let acknowledged = matches!(outcome, PublishOutcome::Acknowledged { .. });
-        let tally = &self.recorder.tally;
-        match &outcome {
-            PublishOutcome::Acknowledged { .. } => tally.add_acknowledged(),
-            PublishOutcome::Refused { .. } => tally.add_refused(),
-            PublishOutcome::Unknown { .. } => tally.add_unknown(),
+        for tally in [&self.tally, &self.recorder.tally] {
+            match &outcome {
+                PublishOutcome::Acknowledged { .. } => tally.add_acknowledged(),
+                PublishOutcome::Refused { .. } => tally.add_refused(),
+                PublishOutcome::Unknown { .. } => tally.add_unknown(),
+            }
         }
         self.recorder.ledger.record(Event::Published {
             stream,
             id,
             outcome,
         });
-        self.recorder.watcher.tally(tally);
+        self.recorder.watcher.tally(&self.recorder.tally);
         acknowledged
     }
 

@@ -1,7 +1,9 @@
 //! Runs one scenario on a cluster of its own: load, faults, recovery, and then the look at
 //! every replica that the judges need. Read [`run_drill`] first.
 
+mod choice;
 mod evidence;
+mod failure;
 mod load;
 mod observe;
 mod replicas;

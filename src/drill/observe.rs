@@ -11,20 +11,22 @@ pub(super) fn live(cluster: &Cluster, members: &StreamMembers) -> Vec<String> {
 }
 
 /// The running nodes that have a copy of a stream in their store, members or not.
-pub(super) async fn copies(cluster: &Cluster, stream: &str) -> Vec<String> {
+///
+/// # Errors
+/// When any of them does not answer: nobody knows what it has.
+pub(super) async fn copies(
+    cluster: &Cluster,
+    stream: &str,
+) -> lifeboat_harness::Result<Vec<String>> {
+    let account = &cluster.credentials().account;
     let mut holders = Vec::new();
     for node in cluster.running() {
-        let Ok(monitor) = node.monitor() else {
-            continue;
-        };
-        let account = &cluster.credentials().account;
-        if let Ok(view) = monitor.jetstream().await
-            && view.stream(account, stream).is_some()
-        {
+        let view = node.monitor()?.jetstream().await?;
+        if view.stream(account, stream).is_some() {
             holders.push(node.name().to_owned());
         }
     }
-    holders
+    Ok(holders)
 }
 
 /// Whether a stream has just so many replicas and each holds all that its leader held a moment

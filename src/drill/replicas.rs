@@ -3,56 +3,80 @@
 use std::time::Duration;
 
 use lifeboat_harness::wait::{Probe, until};
-use lifeboat_harness::{NodeState, StoreArea};
+use lifeboat_harness::{Error as HarnessError, NodeState, StoreArea};
 
 use super::observe::{copies, live, whole_replicas};
 use super::world::World;
 use crate::archive::{StreamDirectory, read_stream_directory};
 use crate::ledger::Event;
+use crate::model::ConsumerPosition;
 use crate::scenario::StreamSpec;
 
-/// How long consumers may take to finish what is left, and replicas to become equal.
+/// How long a consumer may make no progress, and replicas may take to become equal.
 const SETTLED_WITHIN: Duration = Duration::from_secs(45);
+/// How often a consumer that makes progress is given that time again.
+const MOST_ROUNDS: usize = 20;
+/// JetStream's error number for a stream that does not exist.
+const STREAM_NOT_FOUND: u32 = 10059;
 
 /// Lets consumers finish, and writes down where each stands.
 pub(super) async fn drain(world: &World<'_>) {
     for stream in &world.scenario.streams {
         for name in &stream.consumers {
-            let consumer = world.recorder.connection.consumer(&stream.name, name);
-            let drained = until(SETTLED_WITHIN, || async {
-                // A consumer that has just been assigned says for a moment that it has nothing
-                // to do, so it must also stand at the end of its stream.
-                let asked = world.recorder.connection.stream_info(&stream.name).await;
-                match (asked, consumer.position().await) {
-                    (Ok(info), Ok((position, unacknowledged, undelivered))) => {
-                        let (floor, last) = (position.ack_floor.stream, info.state.last_seq);
-                        if unacknowledged + undelivered == 0 && floor >= last {
-                            return Probe::Ready(());
-                        }
-                        Probe::Pending(format!(
-                            "{undelivered} undelivered, {unacknowledged} unacknowledged, ack floor at {floor} of {last}"
-                        ))
-                    }
-                    (Err(error), _) | (_, Err(error)) => Probe::Pending(error.to_string()),
-                }
-            })
-            .await;
-            if let Err(timed_out) = drained {
-                world.note(format!(
-                    "{name} of {} never finished: {timed_out}",
-                    stream.name
-                ));
-            }
-            match consumer.position().await {
-                Ok((position, _, undelivered)) => world.record(Event::Position {
+            match drain_one(world, &stream.name, name).await {
+                Ok((position, undelivered)) => world.record(Event::Position {
                     stream: stream.name.clone(),
                     position,
                     undelivered,
                 }),
-                Err(error) => world.note(format!("{name} of {}: {error}", stream.name)),
+                Err(reason) => world.note(format!("{name} of {}: {reason}", stream.name)),
             }
         }
     }
+}
+
+/// Waits for one consumer for as long as it makes progress; where it stands then, and how
+/// many messages it has yet to deliver.
+async fn drain_one(
+    world: &World<'_>,
+    stream: &str,
+    name: &str,
+) -> Result<(ConsumerPosition, u64), String> {
+    let consumer = world.recorder.connection.consumer(stream, name);
+    let mut stood_at = None;
+    for _ in 0..MOST_ROUNDS {
+        let drained = until(SETTLED_WITHIN, || async {
+            let asked = world.recorder.connection.stream_info(stream).await;
+            match (asked, consumer.position().await) {
+                (Ok(info), Ok((position, unacknowledged, undelivered))) => {
+                    // A consumer that has just been assigned says for a moment that it has
+                    // nothing to do, so it must also stand at the end of its stream.
+                    let (floor, last) = (position.ack_floor.stream, info.state.last_seq);
+                    if unacknowledged + undelivered == 0 && floor >= last {
+                        return Probe::Ready(position);
+                    }
+                    Probe::Pending(format!(
+                        "{undelivered} undelivered, {unacknowledged} unacknowledged, ack floor at {floor} of {last}"
+                    ))
+                }
+                (Err(error), _) | (_, Err(error)) => Probe::Pending(error.to_string()),
+            }
+        })
+        .await;
+        let timed_out = match drained {
+            Ok(position) => return Ok((position, 0)),
+            Err(timed_out) => timed_out,
+        };
+        let (position, _, undelivered) = consumer
+            .position()
+            .await
+            .map_err(|error| error.to_string())?;
+        if stood_at.replace(position.ack_floor) == Some(position.ack_floor) {
+            world.note(format!("{name} of {stream} never finished: {timed_out}"));
+            return Ok((position, undelivered));
+        }
+    }
+    Err(String::from("it was still busy when the drill gave it up"))
 }
 
 /// Who holds each stream at the end. Replicas get the time to become equal; when they don't,
@@ -61,9 +85,8 @@ pub(super) async fn settle(world: &World<'_>) -> Vec<(StreamSpec, Vec<String>)> 
     let mut holders = Vec::new();
     for stream in &world.scenario.streams {
         let name = &stream.name;
-        let wanted = world.scenario.expect.replicas;
         let settled = until(SETTLED_WITHIN, || {
-            whole_replicas(world.cluster, name, wanted)
+            whole_replicas(world.cluster, name, stream.replicas)
         })
         .await;
         if let Err(timed_out) = settled {
@@ -71,20 +94,27 @@ pub(super) async fn settle(world: &World<'_>) -> Vec<(StreamSpec, Vec<String>)> 
                 "the replicas of {name} did not settle: {timed_out}"
             ));
         }
+        let copies = copies(world.cluster, name).await.unwrap_or_default();
         let members = match world.cluster.stream_members(name).await {
             Ok(members) => live(world.cluster, &members),
+            Err(HarnessError::Refused { err_code, .. }) if err_code == STREAM_NOT_FOUND => {
+                world.record(Event::StreamGone {
+                    stream: name.clone(),
+                });
+                Vec::new()
+            }
             Err(error) => {
                 world.note(format!("nobody tells who holds {name}: {error}"));
-                copies(world.cluster, name).await
+                copies.clone()
             }
         };
-        let mut strays = copies(world.cluster, name).await;
-        strays.retain(|node| !members.contains(node));
+        let strays: Vec<_> = copies
+            .into_iter()
+            .filter(|node| !members.contains(node))
+            .collect();
         if !strays.is_empty() {
-            world.note(format!(
-                "{} hold copies of {name} and are no members",
-                strays.join(", ")
-            ));
+            let strays = strays.join(", ");
+            world.note(format!("{strays} hold copies of {name} and are no members"));
         }
         holders.push((stream.clone(), members));
     }
@@ -123,13 +153,20 @@ async fn read_one(world: &World<'_>, stream: &str, node: &str) -> Result<StreamD
     let target = world.evidence.store(stream, node);
     let copied = handle.copy_store(&area, &target).await;
     if !copied.map_err(|error| error.to_string())? {
-        return Err(String::from("its store has no such stream"));
+        // A member without any copy is a replica that holds nothing.
+        return Ok(StreamDirectory::default());
     }
     let name = stream.to_owned();
-    tokio::task::spawn_blocking(move || read_stream_directory(&target, &name))
+    let directory = tokio::task::spawn_blocking(move || read_stream_directory(&target, &name))
         .await
         .map_err(|error| error.to_string())?
-        .map_err(|error| error.to_string())
+        .map_err(|error| error.to_string())?;
+    // What can't be read here is no damage there.
+    let unread = directory.defects.iter().find(|defect| defect.is_ours());
+    match unread {
+        Some(defect) => Err(defect.to_string()),
+        None => Ok(directory),
+    }
 }
 
 fn write_down(world: &World<'_>, stream: &str, node: &str, directory: StreamDirectory) {

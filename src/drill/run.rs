@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat_harness::wait::{Probe, until};
-use lifeboat_harness::{Cluster, ServerBinary, ServerRequest};
+use lifeboat_harness::{Cluster, Error as HarnessError, ServerBinary, ServerRequest};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -17,7 +17,7 @@ use super::watch::{Tally, Watcher};
 use super::world::World;
 use super::{replicas, steps};
 use crate::jetstream::{ConnectSettings, Connection};
-use crate::judge::{Rules, RunRecord, judge};
+use crate::judge::{Judgement, Rules, RunRecord, StreamRules, judge};
 use crate::ledger::{Event, Ledger, LedgerError, StepEnd, read_ledger};
 use crate::scenario::{Scenario, Source, StreamSpec};
 
@@ -93,7 +93,7 @@ pub async fn run_drill(
         ledger.record(Event::Aborted { reason });
     }
     ledger.flush()?;
-    let judgement = judge(&rules(scenario), &read_ledger(&evidence.ledger())?);
+    let judgement = judge_ledger(rules(scenario), evidence.ledger()).await?;
     let record = RunRecord {
         scenario: scenario.name.clone(),
         promise: scenario.promise.clone(),
@@ -110,18 +110,37 @@ pub async fn run_drill(
     Ok(record)
 }
 
+/// Judges a ledger away from the tasks of other drills, whose times it would spoil.
+async fn judge_ledger(rules: Rules, ledger: PathBuf) -> Result<Judgement, DrillError> {
+    let judging = tokio::task::spawn_blocking(move || {
+        let events = read_ledger(&ledger)?;
+        Ok(judge(&rules, &events))
+    });
+    match judging.await {
+        Ok(judged) => judged,
+        Err(error) => Err(DrillError::evidence(Path::new("the ledger"))(
+            io::Error::other(error),
+        )),
+    }
+}
+
 /// What the judges are told of a scenario.
 fn rules(scenario: &Scenario) -> Rules {
     let expect = &scenario.expect;
     let streams = scenario.streams.iter();
     Rules {
         lost: expect.lost,
-        replicas: expect.replicas,
         recovery_time: expect.recovery_time,
         write_outage: expect.write_outage,
         min_acknowledged: expect.min_acknowledged,
         streams: streams
-            .map(|stream| (stream.name.clone(), stream.consumers.clone()))
+            .map(|stream| {
+                let rules = StreamRules {
+                    replicas: stream.replicas,
+                    consumers: stream.consumers.clone(),
+                };
+                (stream.name.clone(), rules)
+            })
             .collect(),
     }
 }
@@ -136,7 +155,7 @@ async fn rehearse(
     watcher: Arc<dyn Watcher>,
 ) -> Result<(), String> {
     watcher.stage(&format!("starting {} nodes", scenario.nodes));
-    let cluster = start_cluster(scenario, settings).await?;
+    let cluster = start_cluster(scenario, settings, evidence).await?;
     let connection = connect(&cluster).await?;
     for stream in &scenario.streams {
         make_stream(&connection, stream).await?;
@@ -167,6 +186,12 @@ async fn rehearse(
     replicas::drain(&world).await;
     load.end_consuming().await;
     watcher.stage("reading every replica from its disk");
+    // A server that died by itself was no part of the scenario.
+    if let Err(error) = cluster.check_alive().await {
+        ledger.record(Event::Aborted {
+            reason: error.to_string(),
+        });
+    }
     let holders = replicas::settle(&world).await;
     let stopped = cluster.stop_all().await.map_err(|error| error.to_string());
     let copied = cluster.copy_evidence(&evidence.nodes()).await;
@@ -178,7 +203,11 @@ async fn rehearse(
     Ok(())
 }
 
-async fn start_cluster(scenario: &Scenario, settings: &DrillSettings) -> Result<Cluster, String> {
+async fn start_cluster(
+    scenario: &Scenario,
+    settings: &DrillSettings,
+    evidence: &Evidence,
+) -> Result<Cluster, String> {
     let mut builder = Cluster::builder()
         .nodes(scenario.nodes)
         .server(ServerRequest {
@@ -189,10 +218,17 @@ async fn start_cluster(scenario: &Scenario, settings: &DrillSettings) -> Result<
     if let Some(interval) = &scenario.sync_interval {
         builder = builder.sync_interval(interval);
     }
-    builder
-        .start()
-        .await
-        .map_err(|error| format!("the cluster did not start: {error}"))
+    match builder.start().await {
+        Ok(cluster) => Ok(cluster),
+        Err(HarnessError::StartFailed {
+            evidence: kept,
+            source,
+        }) => {
+            evidence.adopt(&kept);
+            Err(format!("the cluster did not start: {source}"))
+        }
+        Err(error) => Err(format!("the cluster did not start: {error}")),
+    }
 }
 
 async fn connect(cluster: &Cluster) -> Result<Connection, String> {

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use lifeboat_harness::wait::{Probe, TimedOut, pause_for, until};
 use lifeboat_harness::{Node, StoreArea};
 
+use super::choice::{choose, members};
+use super::failure::{Failure, broken, by_engine, by_harness, impossible};
 use super::observe::{copies, live, whole_replicas};
 use super::world::World;
 use crate::backup::{BackupOptions, RestoreOptions, back_up_stream, remove_stream, restore_stream};
@@ -13,18 +15,10 @@ use crate::scenario::{NodeChoice, Step};
 
 /// How long a step that publishes many messages may take.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(120);
-/// How long a stream may take to say who holds it.
-const TOLD_WITHIN: Duration = Duration::from_secs(30);
 /// A stream that acknowledges nothing for so long while it is asked takes no messages.
 const UNAVAILABLE_FOR: Duration = Duration::from_secs(1);
 /// How often something that must not happen is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-
-/// Why a step did not end as it should.
-enum Failure {
-    Broken(String),
-    Impossible(String),
-}
 
 type Outcome = Result<(), Failure>;
 
@@ -78,21 +72,21 @@ async fn perform(world: &World<'_>, step: &Step) -> Outcome {
             world.cluster.node(&node).start().await.map_err(impossible)
         }
         Step::AddNode { alias } => {
-            let node = world.cluster.add_node().await.map_err(broken)?;
+            let node = world.cluster.add_node().await.map_err(by_harness)?;
             world.name_node(alias, node.name());
             world.note(format!("{} joined", node.name()));
             Ok(())
         }
         Step::PeerRemove { node } => {
             let node = choose(world, node).await?;
-            world.cluster.peer_remove(&node).await.map_err(broken)
+            world.cluster.peer_remove(&node).await.map_err(by_harness)
         }
         Step::StepDown { stream } => {
             let leader = world
                 .cluster
                 .step_down_stream(stream)
                 .await
-                .map_err(broken)?;
+                .map_err(by_harness)?;
             world.note(format!("{leader} leads {stream} now"));
             Ok(())
         }
@@ -116,78 +110,6 @@ async fn perform(world: &World<'_>, step: &Step) -> Outcome {
     }
 }
 
-/// What should have worked and did not.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "errors come by value from `map_err`"
-)]
-fn broken(error: impl ToString) -> Failure {
-    Failure::Broken(error.to_string())
-}
-
-/// What could not be done, which says nothing about the servers' promises.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "errors come by value from `map_err`"
-)]
-fn impossible(error: impl ToString) -> Failure {
-    Failure::Impossible(error.to_string())
-}
-
-/// Finds the node a step is about, now.
-async fn choose(world: &World<'_>, choice: &NodeChoice) -> Result<String, Failure> {
-    let cluster = world.cluster;
-    match choice {
-        NodeChoice::Named(name) => Ok(name.clone()),
-        NodeChoice::Alias(alias) => world
-            .named_node(alias)
-            .ok_or_else(|| impossible(format!("no step named a node `{alias}`"))),
-        NodeChoice::LeaderOf(stream) => {
-            let members = members(world, stream).await?;
-            members
-                .leader
-                .ok_or_else(|| impossible(format!("{stream} has no leader")))
-        }
-        NodeChoice::FollowerOf(stream) => {
-            let members = members(world, stream).await?;
-            let meta = cluster.meta_leader().await;
-            let mut followers = members.followers;
-            followers.sort_by_key(|name| Some(name) == meta.as_ref());
-            let first = followers.into_iter().next();
-            first.ok_or_else(|| impossible(format!("{stream} has no follower")))
-        }
-        NodeChoice::SpareOf(stream) => {
-            let members = members(world, stream).await?.all();
-            let running = cluster.running();
-            let mut spares = running.iter().map(Node::name);
-            let spare = spares.find(|name| !members.iter().any(|member| member == name));
-            spare
-                .map(str::to_owned)
-                .ok_or_else(|| impossible(format!("every node holds {stream}")))
-        }
-        NodeChoice::MetaLeader => cluster
-            .meta_leader()
-            .await
-            .ok_or_else(|| impossible("there is no meta leader")),
-    }
-}
-
-/// Who holds a stream; asked until a leader answers.
-async fn members(
-    world: &World<'_>,
-    stream: &str,
-) -> Result<lifeboat_harness::StreamMembers, Failure> {
-    until(TOLD_WITHIN, || async {
-        match world.cluster.stream_members(stream).await {
-            Ok(members) if members.leader.is_some() => Probe::Ready(members),
-            Ok(_) => Probe::Pending(format!("{stream} has no leader")),
-            Err(error) => Probe::Pending(error.to_string()),
-        }
-    })
-    .await
-    .map_err(impossible)
-}
-
 async fn publish(world: &World<'_>, stream: &str, messages: u64) -> Outcome {
     let Some(publisher) = world.publisher(stream) else {
         return Err(impossible(format!("nobody publishes to {stream}")));
@@ -208,6 +130,8 @@ async fn fault<'a>(
     alias: &str,
     fault: FaultKind,
 ) -> Result<Node<'a>, Failure> {
+    // A server that died by itself is no fault of ours, and can't be hit by one.
+    world.cluster.check_alive().await.map_err(impossible)?;
     let node = choose(world, choice).await?;
     world.name_node(alias, &node);
     world.note(format!("{choice} is {node}"));
@@ -250,7 +174,10 @@ async fn kill(world: &World<'_>, choice: &NodeChoice, alias: &str, wipe: bool) -
 
 /// Waits until the load gets nothing acknowledged for a while, although it asks.
 async fn unavailable(world: &World<'_>, stream: &str, within: Duration) -> Outcome {
-    let tally = &world.recorder.tally;
+    let Some(publisher) = world.publisher(stream) else {
+        return Err(impossible(format!("nobody publishes to {stream}")));
+    };
+    let tally = publisher.tally();
     let mut quiet_since = Instant::now();
     let mut acknowledged = tally.acknowledged();
     let mut failed = tally.refused() + tally.unknown();
@@ -297,7 +224,9 @@ async fn no_replacement(world: &World<'_>, stream: &str, watched: Duration) -> O
     let mut looks = 0_u32;
     while began.elapsed() < watched {
         pause_for(LOOK_EVERY.min(watched)).await;
-        let mut holders = copies(world.cluster, stream).await;
+        let Ok(mut holders) = copies(world.cluster, stream).await else {
+            continue;
+        };
         if let Ok(members) = world.cluster.stream_members(stream).await {
             holders.extend(live(world.cluster, &members));
             looks += 1;
@@ -307,6 +236,8 @@ async fn no_replacement(world: &World<'_>, stream: &str, watched: Duration) -> O
             return Err(broken(format!("{new} became a replica after {after:.1?}")));
         }
     }
+    // A spare that died meanwhile could not have become a replica.
+    world.cluster.check_alive().await.map_err(impossible)?;
     if looks == 0 {
         return Err(impossible(format!("{stream} never told who holds it")));
     }
@@ -318,12 +249,16 @@ async fn backup(world: &World<'_>, stream: &str, name: &str) -> Outcome {
     let options = BackupOptions::default();
     let taken = back_up_stream(&world.recorder.connection, stream, &target, options, &())
         .await
-        .map_err(broken)?;
+        .map_err(by_engine)?;
     let manifest = taken.manifest;
     world.note(format!(
         "{} messages up to sequence {}, {} bytes, {}",
         manifest.messages, manifest.last_sequence, manifest.archive_bytes, manifest.form
     ));
+    if !manifest.missing_consumers.is_empty() {
+        let names = manifest.missing_consumers.join(", ");
+        return Err(broken(format!("the server left consumers out: {names}")));
+    }
     world.name_backup(name, stream);
     world.record(Event::BackedUp {
         stream: stream.to_owned(),
@@ -348,7 +283,7 @@ async fn restore(world: &World<'_>, backup: &str) -> Outcome {
     let never = std::future::pending();
     let restored = restore_stream(&world.recorder.connection, &source, options, &(), never)
         .await
-        .map_err(broken)?;
+        .map_err(by_engine)?;
     world.note(format!(
         "{} messages and {} consumers restored and compared in {:.1?}",
         restored.messages, restored.consumers, restored.elapsed

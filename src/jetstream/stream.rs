@@ -86,6 +86,43 @@ impl Connection {
         self.call(&format!("STREAM.INFO.{name}"), &json!({})).await
     }
 
+    /// The names of the account's streams. A cluster may list a name whose stream it can't
+    /// tell anything about: one that a restore has taken and not finished.
+    ///
+    /// # Errors
+    /// [`super::RequestError`] when the meta leader does not answer.
+    pub async fn stream_names(&self) -> Result<Vec<String>> {
+        self.names("STREAM.NAMES").await
+    }
+
+    /// The names of a stream's consumers, in the server's order.
+    ///
+    /// # Errors
+    /// [`super::RequestError::is_stream_not_found`] tells when there is no such stream.
+    pub async fn consumer_names(&self, stream: &str) -> Result<Vec<String>> {
+        self.names(&format!("CONSUMER.NAMES.{stream}")).await
+    }
+
+    /// All pages of a call that lists names.
+    async fn names(&self, call: &str) -> Result<Vec<String>> {
+        #[derive(Deserialize)]
+        struct Page {
+            total: usize,
+            #[serde(alias = "streams", alias = "consumers", default)]
+            names: Option<Vec<String>>,
+        }
+        let mut names = Vec::new();
+        loop {
+            let page: Page = self.call(call, &json!({ "offset": names.len() })).await?;
+            let more = page.names.unwrap_or_default();
+            let is_last = more.is_empty();
+            names.extend(more);
+            if is_last || names.len() >= page.total {
+                return Ok(names);
+            }
+        }
+    }
+
     /// Asks for a stream to be deleted. Without an answer it may have been.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use crate::model::Fingerprint;
 /// Judges one stream.
 pub(super) fn judge(
     rules: &Rules,
+    replicas: usize,
     stream: &StreamHistory<'_>,
     history: &History<'_>,
     figures: &mut Figures,
@@ -27,7 +28,7 @@ pub(super) fn judge(
         findings.push(Finding::inconclusive(FindingKind::NotChecked, text));
     }
     delivered(stream, figures, findings);
-    readable(rules, stream, findings);
+    readable(replicas, stream, findings);
     let replicas: BTreeMap<_, _> = stream
         .replicas
         .iter()
@@ -35,6 +36,7 @@ pub(super) fn judge(
         .map(|(node, replica)| (*node, replica))
         .collect();
     if replicas.is_empty() && !stream.gone {
+        figures.unread += 1;
         return;
     }
     presence(rules, stream, history, &replicas, figures, findings);
@@ -73,7 +75,7 @@ fn delivered(stream: &StreamHistory<'_>, figures: &mut Figures, findings: &mut V
 }
 
 /// Could every replica be read, and are there as many as there should be?
-fn readable(rules: &Rules, stream: &StreamHistory<'_>, findings: &mut Vec<Finding>) {
+fn readable(wanted: usize, stream: &StreamHistory<'_>, findings: &mut Vec<Finding>) {
     let name = stream.name;
     let mut whole = 0;
     for (node, replica) in &stream.replicas {
@@ -97,13 +99,13 @@ fn readable(rules: &Rules, stream: &StreamHistory<'_>, findings: &mut Vec<Findin
     } else if stream.replicas.is_empty() {
         let text = format!("no replica of {name} was read");
         findings.push(Finding::inconclusive(FindingKind::NotChecked, text));
-    } else if whole != rules.replicas && stream.replicas.len() != rules.replicas {
+    } else if whole != wanted && stream.replicas.len() != wanted {
         let nodes: Vec<_> = stream.replicas.keys().copied().collect();
         let text = format!(
             "{name} has {} replicas ({}), expected {}",
             nodes.len(),
             nodes.join(", "),
-            rules.replicas
+            wanted
         );
         findings.push(Finding::broken(FindingKind::ReplicaCount, text));
     }

@@ -96,6 +96,8 @@ pub struct Figures {
     pub unexpected: u64,
     /// Deliveries of messages whose acknowledgement had been confirmed.
     pub redelivered: u64,
+    /// Streams of which no replica could be read: what they lost is not known.
+    pub unread: u64,
     /// From the first fault until the stream was whole again.
     pub recovery_seconds: Option<f64>,
     /// The longest time in which no message was acknowledged.

@@ -23,16 +23,23 @@ use history::History;
 pub struct Rules {
     /// Which acknowledged messages are gone.
     pub lost: LossScope,
-    /// How many replicas hold each stream.
-    pub replicas: usize,
     /// The longest recovery allowed.
     pub recovery_time: Option<Duration>,
     /// The longest time without an acknowledged message allowed.
     pub write_outage: Option<Duration>,
     /// Fewer acknowledged messages of a stream than this prove nothing.
     pub min_acknowledged: u64,
-    /// The streams, and the consumers of each.
-    pub streams: BTreeMap<String, Vec<String>>,
+    /// The streams.
+    pub streams: BTreeMap<String, StreamRules>,
+}
+
+/// What a stream is judged by.
+#[derive(Debug, Clone)]
+pub struct StreamRules {
+    /// How many replicas hold it, all the same.
+    pub replicas: usize,
+    /// Its consumers.
+    pub consumers: Vec<String>,
 }
 
 /// Judges a drill by its ledger.
@@ -40,14 +47,21 @@ pub fn judge(rules: &Rules, events: &[Stamped]) -> Judgement {
     let history = History::of(events);
     let mut findings = steps(events);
     let mut figures = Figures::default();
-    for (stream, consumers) in &rules.streams {
+    for (stream, own) in &rules.streams {
         let Some(stream_history) = history.streams.get(stream.as_str()) else {
             let text = format!("nothing was ever sent to {stream}");
             findings.push(Finding::inconclusive(FindingKind::NotChecked, text));
             continue;
         };
-        delivery::judge(rules, stream_history, &history, &mut figures, &mut findings);
-        for consumer in consumers {
+        delivery::judge(
+            rules,
+            own.replicas,
+            stream_history,
+            &history,
+            &mut figures,
+            &mut findings,
+        );
+        for consumer in &own.consumers {
             consumers::judge(consumer, stream_history, &mut figures, &mut findings);
         }
     }

@@ -180,11 +180,16 @@ impl Story {
 fn rules(lost: LossScope, replicas: usize) -> Rules {
     Rules {
         lost,
-        replicas,
         recovery_time: None,
         write_outage: None,
         min_acknowledged: 1,
-        streams: BTreeMap::from([(S.into(), vec![C.into()])]),
+        streams: BTreeMap::from([(
+            S.into(),
+            StreamRules {
+                replicas,
+                consumers: vec![C.into()],
+            },
+        )]),
     }
 }
 

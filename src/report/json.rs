@@ -31,6 +31,7 @@ fn run(run: &RunRecord) -> Value {
         "altered": figures.altered,
         "unexpected": figures.unexpected,
         "redelivered": figures.redelivered,
+        "unread_streams": figures.unread,
         "recovery_seconds": figures.recovery_seconds,
         "recovery_point_messages": figures.lost,
         "write_outage_seconds": figures.write_outage_seconds,

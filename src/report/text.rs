@@ -16,7 +16,7 @@ pub fn headline(run: &RunRecord) -> String {
         "{}: {} acknowledged, {} lost",
         verdict(run),
         figures.acknowledged,
-        figures.lost
+        lost(run)
     );
     if let Some(seconds) = figures.recovery_seconds {
         line.push_str(", recovered in ");
@@ -52,7 +52,7 @@ fn table(runs: &[RunRecord]) -> Table {
             run.server.clone(),
             verdict(run),
             figures.acknowledged.to_string(),
-            figures.lost.to_string(),
+            lost(run),
             figures.duplicated.to_string(),
             figures.altered.to_string(),
             time(figures.write_outage_seconds),
@@ -65,12 +65,27 @@ fn table(runs: &[RunRecord]) -> Table {
     table
 }
 
+/// How many messages were lost, when that is known.
+fn lost(run: &RunRecord) -> String {
+    let figures = &run.judgement.figures;
+    if figures.unread > 0 {
+        String::from("?")
+    } else {
+        figures.lost.to_string()
+    }
+}
+
 /// The verdict, and what was expected when that is something else.
 fn verdict(run: &RunRecord) -> String {
     match (&run.expected.because, run.is_as_expected()) {
         (Some(because), true) => format!("{} (known: {because})", run.verdict()),
         (None, true) => run.verdict().to_string(),
-        (_, false) => format!("{}, not {}", run.verdict(), run.expected.verdict),
+        (None, false) => format!("{}, not {}", run.verdict(), run.expected.verdict),
+        (Some(because), false) => format!(
+            "{}, not {} (known: {because})",
+            run.verdict(),
+            run.expected.verdict
+        ),
     }
 }
 

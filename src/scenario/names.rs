@@ -12,6 +12,13 @@ use super::written;
 type Result<T> = std::result::Result<T, Diagnostic>;
 
 impl Resolver<'_> {
+    /// The names nodes have from the beginning.
+    fn node_names(&self) -> Vec<String> {
+        (1..=self.nodes)
+            .map(|number| format!("n{number}"))
+            .collect()
+    }
+
     pub(super) fn node(&self, choice: &Spanned<String>) -> Result<NodeChoice> {
         let text = choice.get_ref().trim();
         if text == "meta leader" {
@@ -32,9 +39,7 @@ impl Resolver<'_> {
         if self.aliases.contains(text) {
             return Ok(NodeChoice::Alias(text.to_owned()));
         }
-        let named: Vec<_> = (1..=self.nodes)
-            .map(|number| format!("n{number}"))
-            .collect();
+        let named = self.node_names();
         if named.iter().any(|name| name == text) {
             return Ok(NodeChoice::Named(text.to_owned()));
         }
@@ -63,6 +68,11 @@ impl Resolver<'_> {
 
     pub(super) fn new_alias(&mut self, alias: &Spanned<String>) -> Result<String> {
         let name = self.pointer.word(alias, "a node's name")?;
+        if self.node_names().contains(&name) {
+            return Err(self
+                .pointer
+                .value(alias, format!("`{name}` is a node's own name")));
+        }
         if !self.aliases.insert(name.clone()) {
             return Err(self.pointer.value(
                 alias,

@@ -24,6 +24,19 @@ const NODES: i64 = 3;
 const RATE: i64 = 200;
 /// The payload when nothing is said.
 const PAYLOAD_BYTES: usize = 1 << 10;
+/// Keys of a stream's configuration that the file says elsewhere.
+const OWN_KEYS: [&str; 3] = ["name", "subjects", "num_replicas"];
+/// Keys by which messages go away, or are stored in a way that is not read yet.
+const UNJUDGED_KEYS: [&str; 8] = [
+    "compression",
+    "discard",
+    "max_age",
+    "max_bytes",
+    "max_msgs",
+    "max_msgs_per_subject",
+    "retention",
+    "storage",
+];
 /// How many acknowledged messages a drill needs when nothing is said.
 const MIN_ACKNOWLEDGED: u64 = 100;
 /// Reads and resolves the text of a scenario file.
@@ -72,7 +85,7 @@ impl Resolver<'_> {
         }
         let mut streams = Vec::new();
         for stream in &file.stream {
-            streams.push(self.stream(stream.get_ref())?);
+            streams.push(self.stream(stream.get_ref(), file.expect.get_ref())?);
         }
         let load = self.load_table(&file.load)?;
         if file.step.is_empty() {
@@ -84,7 +97,7 @@ impl Resolver<'_> {
         for step in &file.step {
             steps.push(self.step(step)?);
         }
-        let expect = self.expect(&file.expect, &streams, &steps)?;
+        let expect = self.expect(&file.expect, &steps)?;
         Ok(Scenario {
             name,
             promise,
@@ -98,7 +111,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn stream(&mut self, stream: &written::Stream) -> Result<StreamSpec> {
+    fn stream(&mut self, stream: &written::Stream, expect: &written::Expect) -> Result<StreamSpec> {
         let name = self.pointer.word(&stream.name, "a stream's name")?;
         if self.streams.contains(&name) {
             return Err(self
@@ -122,10 +135,30 @@ impl Resolver<'_> {
         }
         let mut consumers = Vec::new();
         for consumer in &stream.consumers {
-            consumers.push(self.pointer.word(consumer, "a consumer's name")?);
+            let name = self.pointer.word(consumer, "a consumer's name")?;
+            if consumers.contains(&name) {
+                let message = format!("there are two consumers `{name}`");
+                return Err(self.pointer.value(consumer, message));
+            }
+            consumers.push(name);
         }
         let mut config = Map::new();
-        for (key, value) in &stream.config {
+        let more = stream.config.as_ref();
+        for (key, value) in more.into_iter().flat_map(|more| more.get_ref()) {
+            let forbidden = [
+                (&OWN_KEYS[..], "it has a place of its own"),
+                (
+                    &UNJUDGED_KEYS[..],
+                    "the judges can't tell what it removes from what is lost",
+                ),
+            ];
+            let reason = forbidden
+                .iter()
+                .find(|(keys, _)| keys.contains(&key.as_str()));
+            if let (Some((_, reason)), Some(more)) = (reason, more) {
+                let message = format!("`{key}` can't be set here: {reason}");
+                return Err(self.pointer.value(more, message));
+            }
             let value = serde_json::to_value(value).unwrap_or(Value::Null);
             config.insert(key.clone(), value);
         }
@@ -137,6 +170,10 @@ impl Resolver<'_> {
             subject: concrete(first),
             name,
             consumers,
+            replicas: match &expect.replicas {
+                Some(expected) => self.pointer.count(expected, 1..=5, "replicas")?,
+                None => replicas,
+            },
             config: Value::Object(config),
         })
     }
@@ -244,12 +281,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn expect(
-        &self,
-        expect: &Spanned<written::Expect>,
-        streams: &[StreamSpec],
-        steps: &[Step],
-    ) -> Result<Expectations> {
+    fn expect(&self, expect: &Spanned<written::Expect>, steps: &[Step]) -> Result<Expectations> {
         const SCOPES: [(&str, LossScope); 3] = [
             ("nothing", LossScope::Nothing),
             ("after-backup", LossScope::AfterBackup),
@@ -260,19 +292,18 @@ impl Resolver<'_> {
         let restores = steps
             .iter()
             .any(|step| matches!(step, Step::Restore { .. }));
+        let breaks = steps.iter().any(Step::is_fault);
+        if lost == LossScope::BeforeFault && !breaks {
+            return Err(self.pointer.value(
+                &expect.lost,
+                "`before-fault` needs a step that breaks something",
+            ));
+        }
         if lost == LossScope::AfterBackup && !restores {
             return Err(self
                 .pointer
                 .value(&expect.lost, "`after-backup` needs a step that restores"));
         }
-        let replicas = match &expect.replicas {
-            Some(replicas) => self.pointer.count(replicas, 1..=5, "replicas")?,
-            None => streams
-                .first()
-                .and_then(|stream| stream.config["num_replicas"].as_u64())
-                .and_then(|replicas| usize::try_from(replicas).ok())
-                .unwrap_or(1),
-        };
         let time = |text: &Option<Spanned<String>>| {
             text.as_ref()
                 .map(|text| self.pointer.time(text))
@@ -284,7 +315,6 @@ impl Resolver<'_> {
         }
         Ok(Expectations {
             lost,
-            replicas,
             recovery_time: time(&expect.recovery_time)?,
             write_outage: time(&expect.write_outage)?,
             min_acknowledged: match &expect.min_acknowledged {
@@ -360,7 +390,7 @@ lost = "nothing"
         let scenario = load(Path::new("x.toml"), GOOD).unwrap();
         assert_eq!((scenario.nodes, scenario.load.rate), (3, 200));
         assert_eq!(scenario.streams[0].subject, "orders.load");
-        assert_eq!(scenario.expect.replicas, 3);
+        assert_eq!(scenario.streams[0].replicas, 3);
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub struct StreamSpec {
     pub subject: String,
     /// Its durable consumers.
     pub consumers: Vec<String>,
+    /// How many replicas hold it at the end.
+    pub replicas: usize,
     /// Its whole configuration, as the server takes it.
     pub config: Value,
 }
@@ -132,6 +134,16 @@ pub enum Step {
     Restore { backup: String },
 }
 
+impl Step {
+    /// Whether it breaks something.
+    pub fn is_fault(&self) -> bool {
+        matches!(
+            self,
+            Self::Kill { .. } | Self::Stop { .. } | Self::Pause { .. }
+        )
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -173,8 +185,6 @@ impl fmt::Display for Step {
 pub struct Expectations {
     /// Which acknowledged messages are gone.
     pub lost: LossScope,
-    /// How many replicas hold each stream, all the same.
-    pub replicas: usize,
     /// The longest recovery allowed, when there is to be one.
     pub recovery_time: Option<Duration>,
     /// The longest time without an acknowledged message allowed, when there is a limit.

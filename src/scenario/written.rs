@@ -41,8 +41,7 @@ pub(super) struct Stream {
     #[serde(default)]
     pub(super) consumers: Vec<Spanned<String>>,
     /// More of the stream's configuration, in the server's own words.
-    #[serde(default)]
-    pub(super) config: BTreeMap<String, toml::Value>,
+    pub(super) config: Option<Spanned<BTreeMap<String, toml::Value>>>,
 }
 
 /// `[load]`

@@ -12,11 +12,14 @@ pub use transfer::TransferProgress;
 /// Prints data.
 ///
 /// # Errors
-/// When standard output is closed or full: a result that was not written is not a result.
+/// When standard output is full: a result that was not written is not a result.
 pub fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{text}")?;
-    stdout.flush()
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        // Whoever reads has seen enough, as `head` does.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
 }
 
 /// Says something to whoever watches.

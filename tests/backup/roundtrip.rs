@@ -5,9 +5,10 @@ use std::fs;
 
 use lifeboat::archive::{BackupLayout, Form};
 use lifeboat::backup::{BackupOptions, StreamBackup, back_up_stream};
+use lifeboat::jetstream::OutgoingMessage;
 use serde_json::json;
 
-use super::world::{Picture, STREAM, Standing, World};
+use super::world::{PATIENCE, Picture, STREAM, Standing, World};
 
 const CONSUMERS: [&str; 4] = ["done", "fresh", "half", "some"];
 
@@ -324,4 +325,37 @@ async fn an_empty_stream_keeps_its_last_sequence() {
 #[tokio::test]
 async fn an_empty_stream_of_2_12_keeps_its_last_sequence() {
     empty_streams(&World::start_version(1, "2.12.8").await).await;
+}
+
+/// Messages that limits evict stay in their blocks: a tar holds them, and the stream does not.
+#[tokio::test]
+async fn a_stream_that_evicts_is_backed_up_without_what_it_evicted() {
+    for version in ["2.15.1", "2.12.8", "2.10.26"] {
+        for limits in [
+            json!({ "max_msgs": 40 }),
+            json!({ "max_msgs_per_subject": 1 }),
+        ] {
+            let world = World::start_version(1, version).await;
+            world.create(STREAM, 1, &limits).await;
+            for number in 0..100 {
+                let message = OutgoingMessage {
+                    subject: format!("{STREAM}.{}", number % 7),
+                    headers: Vec::new(),
+                    payload: format!("payload {number}").into(),
+                };
+                let published = world.connection.publish(&message, PATIENCE).await;
+                published.unwrap();
+            }
+            let before = world.connection.stream_info(STREAM).await.unwrap().state;
+            assert!(before.messages < 100, "{limits} evicts nothing");
+            let taken = world.back_up(STREAM, "backup").await;
+            assert_eq!(
+                taken.manifest.messages, before.messages,
+                "{version} {limits}"
+            );
+            world.remove(STREAM).await;
+            let restored = world.restore(&taken.directory, None).await;
+            assert_eq!(restored.messages, before.messages, "{version} {limits}");
+        }
+    }
 }

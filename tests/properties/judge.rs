@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lifeboat::judge::{FindingKind, Judgement, Rules, judge};
+use lifeboat::judge::{FindingKind, Judgement, Rules, StreamRules, judge};
 use lifeboat::ledger::{AckOutcome, Event, LossScope, PublishOutcome, Stamped};
 use lifeboat::model::{ConsumerPosition, Digest, Fingerprint, SequencePair, Verdict};
 use proptest::collection::btree_set;
@@ -133,11 +133,16 @@ impl Drill {
         }
         let rules = Rules {
             lost: LossScope::Nothing,
-            replicas: self.replicas,
             recovery_time: None,
             write_outage: None,
             min_acknowledged: 1,
-            streams: BTreeMap::from([(STREAM.into(), vec![CONSUMER.into()])]),
+            streams: BTreeMap::from([(
+                STREAM.into(),
+                StreamRules {
+                    replicas: self.replicas,
+                    consumers: vec![CONSUMER.into()],
+                },
+            )]),
         };
         let stamped: Vec<_> = (0..)
             .zip(events)

@@ -333,7 +333,13 @@ impl Runtime for ProcessRuntime {
         if !from.is_dir() {
             return Ok(false);
         }
-        copy_tree(&from, to).map(|()| true)
+        let to = to.to_owned();
+        // A store may be large, and the caller's thread may carry other clusters.
+        tokio::task::spawn_blocking(move || copy_tree(&from, &to))
+            .await
+            .map_err(io::Error::other)
+            .map_err(io_error(format!("copying the store of {key}")))??;
+        Ok(true)
     }
 
     async fn copy_evidence(&self, key: NodeKey, to: &Path) -> Result<()> {

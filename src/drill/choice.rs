@@ -1,0 +1,64 @@
+//! Which node a step is about, decided when the step comes.
+
+use std::time::Duration;
+
+use lifeboat_harness::wait::{Probe, until};
+use lifeboat_harness::{Node, StreamMembers};
+
+use super::failure::{Failure, impossible};
+use super::world::World;
+use crate::scenario::NodeChoice;
+
+/// How long a stream may take to say who holds it.
+const TOLD_WITHIN: Duration = Duration::from_secs(30);
+
+/// Finds the node a step is about, now.
+pub(super) async fn choose(world: &World<'_>, choice: &NodeChoice) -> Result<String, Failure> {
+    let cluster = world.cluster;
+    match choice {
+        NodeChoice::Named(name) => Ok(name.clone()),
+        NodeChoice::Alias(alias) => world
+            .named_node(alias)
+            .ok_or_else(|| impossible(format!("no step named a node `{alias}`"))),
+        NodeChoice::LeaderOf(stream) => {
+            let members = members(world, stream).await?;
+            members
+                .leader
+                .ok_or_else(|| impossible(format!("{stream} has no leader")))
+        }
+        NodeChoice::FollowerOf(stream) => {
+            let members = members(world, stream).await?;
+            let meta = cluster.meta_leader().await;
+            let mut followers = members.followers;
+            followers.sort_by_key(|name| Some(name) == meta.as_ref());
+            let first = followers.into_iter().next();
+            first.ok_or_else(|| impossible(format!("{stream} has no follower")))
+        }
+        NodeChoice::SpareOf(stream) => {
+            let members = members(world, stream).await?.all();
+            let running = cluster.running();
+            let mut spares = running.iter().map(Node::name);
+            let spare = spares.find(|name| !members.iter().any(|member| member == name));
+            spare
+                .map(str::to_owned)
+                .ok_or_else(|| impossible(format!("every node holds {stream}")))
+        }
+        NodeChoice::MetaLeader => cluster
+            .meta_leader()
+            .await
+            .ok_or_else(|| impossible("there is no meta leader")),
+    }
+}
+
+/// Who holds a stream; asked until a leader answers.
+pub(super) async fn members(world: &World<'_>, stream: &str) -> Result<StreamMembers, Failure> {
+    until(TOLD_WITHIN, || async {
+        match world.cluster.stream_members(stream).await {
+            Ok(members) if members.leader.is_some() => Probe::Ready(members),
+            Ok(_) => Probe::Pending(format!("{stream} has no leader")),
+            Err(error) => Probe::Pending(error.to_string()),
+        }
+    })
+    .await
+    .map_err(impossible)
+}
