@@ -10,7 +10,7 @@ Exit codes:
     1  something nobody foresaw
     2  the command line or a scenario file is wrong
    10  a promise was broken (or held where a known defect should break it)
-   11  a drill could not tell, and none was broken
+   11  a drill could not tell, and none was broken; or a restored stream could not be compared
    12  a backup lacks something
    13  a backup is damaged or was never sealed
    14  a server or its binary is not to be had

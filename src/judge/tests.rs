@@ -469,3 +469,79 @@ fn a_drill_that_could_not_be_finished_is_judged_by_safety_alone() {
     assert_eq!(told(same), Verdict::Inconclusive, "two replicas of three");
     assert_eq!(told(|held| drop(held.remove(2))), Verdict::Broken);
 }
+
+#[test]
+fn a_redelivery_after_a_restore_is_excused_once() {
+    let mut story = Story::new();
+    story.publish(1..=5).backup(3).fault().restore(5);
+    for number in [4, 5, 5] {
+        story.deliver(&message(number, number));
+    }
+    let judgement = judged(LossScope::AfterBackup, &mut story, &[same]);
+    assert_eq!(kinds(&judgement), [FindingKind::Redelivered]);
+}
+
+#[test]
+fn a_stream_that_was_not_restored_keeps_everything() {
+    let mut story = Story::new();
+    story.publish(1..=5).backup(5).publish(6..=8).fault();
+    let judgement = judged(LossScope::AfterBackup, &mut story, &[same]);
+    assert_eq!(judgement.findings, []);
+}
+
+#[test]
+fn a_fault_before_the_backup_does_not_change_what_it_holds() {
+    let mut story = Story::new();
+    story.publish(1..=2).fault().publish(3..=5).backup(5);
+    story.publish(6..=8).fault().restore(5);
+    let judgement = judged(LossScope::AfterBackup, &mut story, &[same]);
+    assert_eq!(judgement.findings, []);
+    assert_eq!(judgement.figures.lost, 3);
+}
+
+#[test]
+fn a_stream_that_is_gone_has_lost_everything() {
+    let mut story = Story::new();
+    story.publish(1..=5);
+    let mut events = story.end(&[]);
+    let event = Event::StreamGone { stream: S.into() };
+    events.push(Stamped { at_us: 99, event });
+    let judgement = judge(&rules(LossScope::Nothing, 1), &events);
+    assert_eq!(judgement.figures.lost, 5);
+    assert_eq!(judgement.verdict, Verdict::Broken);
+}
+
+#[test]
+fn a_delivery_of_something_else_is_found_although_the_disks_are_right() {
+    let mut story = Story::new();
+    story.publish(1..=5);
+    let mut other = message(6, 6);
+    story.send(&other, PublishOutcome::Acknowledged { sequence: 6 });
+    story.stream.push(other.clone());
+    other.payload = Digest::of(b"other");
+    story.deliver(&other);
+    let judgement = judged(LossScope::Nothing, &mut story, &[same]);
+    assert_eq!(kinds(&judgement), [FindingKind::Altered]);
+}
+
+#[test]
+fn an_outage_of_one_stream_does_not_hide_behind_another() {
+    let mut events = Story::new().publish(1..=5).end(&[same]);
+    let renamed = |mut stamped: Stamped| {
+        if let Event::Published { stream, .. } | Event::Sent { stream, .. } = &mut stamped.event {
+            *stream = String::from("OTHER");
+        }
+        stamped.at_us += 1000;
+        stamped
+    };
+    let ended = events
+        .iter()
+        .position(|one| matches!(one.event, Event::LoadEnded))
+        .unwrap();
+    let others: Vec<_> = events[1..ended].iter().cloned().map(renamed).collect();
+    events[ended].at_us = 2000;
+    events.splice(ended..ended, others);
+    let judgement = judge(&rules(LossScope::Nothing, 1), &events);
+    let outage = judgement.figures.write_outage_seconds.unwrap();
+    assert!(outage > 0.001_9, "{outage}");
+}
