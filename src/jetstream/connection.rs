@@ -1,10 +1,11 @@
 //! One connection to an account, and the request that everything else is made of.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::{Client, ConnectOptions, HeaderMap, Request, ServerAddr};
 use bytes::Bytes;
+use lifeboat_harness::wait::pause_for;
 use semver::Version;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -13,6 +14,10 @@ use super::error::{ApiError, RequestError, Result};
 
 /// How long one request may take unless its caller says otherwise.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long a question is repeated: an election takes up to nine seconds.
+const ANSWERED_AT_LAST_WITHIN: Duration = Duration::from_secs(20);
+/// The pause before a question is repeated.
+const BEFORE_ASKING_AGAIN: Duration = Duration::from_millis(100);
 /// How long making a connection may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// A server that hangs, as a paused one does, is given up after two of these.
@@ -104,6 +109,26 @@ impl Connection {
         let body = Bytes::from(body.to_string());
         let answer = self.ask(&subject, None, body, ANSWER_WITHIN).await?;
         decode(&subject, &answer)
+    }
+
+    /// Makes an API call that only asks, again and again while it or its answer gets lost, as
+    /// happens to everything while a cluster elects a leader.
+    pub(super) async fn call_again<T: DeserializeOwned>(
+        &self,
+        call: &str,
+        body: &Value,
+    ) -> Result<T> {
+        let began = Instant::now();
+        loop {
+            match self.call(call, body).await {
+                Err(RequestError::TimedOut { .. } | RequestError::Disconnected { .. })
+                    if began.elapsed() < ANSWERED_AT_LAST_WITHIN =>
+                {
+                    pause_for(BEFORE_ASKING_AGAIN).await;
+                }
+                other => return other,
+            }
+        }
     }
 
     /// Sends one request and returns the payload of the answer.

@@ -1,12 +1,9 @@
 //! Reading stored messages one by one, exactly as the stream's leader holds them.
 
-use std::time::{Duration, Instant};
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use lifeboat_harness::wait::pause_for;
 use serde::Deserialize;
 use serde_json::json;
 use time::OffsetDateTime;
@@ -18,11 +15,6 @@ use crate::model::StoredMessage;
 
 /// How many requests are under way at once.
 const IN_FLIGHT: usize = 64;
-
-/// How long one message is asked for: an election takes up to nine seconds.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
-/// The pause before a question is repeated.
-const BEFORE_ASKING_AGAIN: Duration = Duration::from_millis(100);
 
 #[derive(Deserialize)]
 struct Answer {
@@ -52,27 +44,12 @@ pub fn read_messages(
         .map(move |sequence| {
             let (connection, call) = (connection.clone(), call.clone());
             async move {
-                let answer = get(&connection, &call, sequence).await?;
+                let body = json!({ "seq": sequence });
+                let answer: Answer = connection.call_again(&call, &body).await?;
                 stored(&call, answer.message)
             }
         })
         .buffered(IN_FLIGHT)
-}
-
-/// Asks for one message; again when the question or its answer was lost.
-async fn get(connection: &Connection, call: &str, sequence: u64) -> Result<Answer> {
-    let began = Instant::now();
-    loop {
-        let answer = connection.call(call, &json!({ "seq": sequence })).await;
-        match answer {
-            Err(
-                RequestError::TimedOut { .. }
-                | RequestError::NoResponders { .. }
-                | RequestError::Disconnected { .. },
-            ) if began.elapsed() < ANSWERED_WITHIN => pause_for(BEFORE_ASKING_AGAIN).await,
-            other => return other,
-        }
-    }
 }
 
 fn stored(call: &str, message: Stored) -> Result<StoredMessage> {

@@ -113,7 +113,8 @@ impl Connection {
         }
         let mut names = Vec::new();
         loop {
-            let page: Page = self.call(call, &json!({ "offset": names.len() })).await?;
+            let body = json!({ "offset": names.len() });
+            let page: Page = self.call_again(call, &body).await?;
             let more = page.names.unwrap_or_default();
             let is_last = more.is_empty();
             names.extend(more);
