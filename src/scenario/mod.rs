@@ -1,5 +1,5 @@
-//! Scenario files: what breaks, and what must be true afterwards. As written ([`written`]),
-//! and as resolved ([`Scenario`]): with every name checked and every default filled in.
+//! Scenario files: what breaks, and what must be true afterwards. As written, and
+//! as resolved ([`Scenario`]): with every name checked and every default filled in.
 
 mod catalog;
 mod diagnostic;
