@@ -9,8 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::{BackupError, Result};
 use super::manifest::{FORMAT, Manifest};
-use super::take::read_in_background;
-use crate::archive::{ArchiveError, BackupLayout, Contents};
+use crate::archive::{ArchiveError, BackupLayout, Contents, read_archive};
 
 /// A backup that was opened and read to its end.
 #[derive(Debug)]
@@ -125,9 +124,17 @@ fn read_manifest(layout: &BackupLayout) -> Result<Option<Manifest>> {
     Ok(Some(manifest))
 }
 
-/// Reads an archive to its end.
+/// Reads an archive to its end, without blocking the runtime.
 pub(super) async fn decode(archive: &Path) -> Result<Contents> {
-    read_in_background(archive.to_owned()).await
+    let path = archive.to_owned();
+    let read = tokio::task::spawn_blocking(move || read_archive(&path)).await;
+    match read {
+        Ok(contents) => Ok(contents?),
+        Err(error) => Err(BackupError::Io {
+            what: String::from("reading the archive"),
+            source: std::io::Error::other(error),
+        }),
+    }
 }
 
 fn sha256_of(path: &Path) -> std::io::Result<String> {

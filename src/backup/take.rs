@@ -14,7 +14,7 @@ use time::format_description::well_known::Rfc3339;
 use super::error::{BackupError, Result};
 use super::manifest::{FORMAT, Manifest};
 use super::{Progress, source};
-use crate::archive::{BackupLayout, Contents, read_archive};
+use crate::archive::{BackupLayout, Contents};
 use crate::jetstream::{Connection, Snapshot, SnapshotOptions};
 
 /// How to take a backup.
@@ -229,16 +229,4 @@ fn seal(staging: tempfile::TempDir, target: &Path, parent: &Path) -> Result<()> 
     // Renamed away: there is nothing left for it to remove.
     let _gone = staging.keep();
     sync(parent)
-}
-
-/// Reads an archive without blocking the runtime.
-pub(super) async fn read_in_background(path: PathBuf) -> Result<Contents> {
-    let read = tokio::task::spawn_blocking(move || read_archive(&path)).await;
-    match read {
-        Ok(contents) => Ok(contents?),
-        Err(error) => Err(BackupError::Io {
-            what: String::from("reading the archive"),
-            source: std::io::Error::other(error),
-        }),
-    }
 }
