@@ -7,7 +7,7 @@ use async_nats::{Client, ConnectOptions, RequestErrorKind};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use crate::config::Credentials;
 use crate::error::{Error, Result};
@@ -21,7 +21,8 @@ const PING_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Admin {
     user: Credentials,
-    client: OnceCell<Client>,
+    /// And the addresses it was made for.
+    client: Mutex<Option<(Vec<SocketAddr>, Client)>>,
 }
 
 /// A stream's members, as its leader tells them.
@@ -55,7 +56,7 @@ impl Admin {
     pub(crate) fn new(user: Credentials) -> Self {
         Self {
             user,
-            client: OnceCell::new(),
+            client: Mutex::default(),
         }
     }
 
@@ -74,11 +75,8 @@ impl Admin {
             request: subject.to_owned(),
             reason,
         };
-        let client = self
-            .client
-            .get_or_try_init(|| self.connect(servers))
-            .await
-            .map_err(|error| no_answer(error.to_string()))?;
+        let client = self.client(servers).await;
+        let client = client.map_err(|error| no_answer(error.to_string()))?;
         let request = async_nats::Request::new()
             .payload(body.to_string().into())
             .timeout(Some(ANSWER_WITHIN));
@@ -105,6 +103,17 @@ impl Admin {
             });
         }
         serde_json::from_value(answer).map_err(|error| no_answer(error.to_string()))
+    }
+
+    /// The connection to these servers; another one when the last was to others.
+    async fn client(&self, servers: &[SocketAddr]) -> Result<Client, async_nats::ConnectError> {
+        let mut kept = self.client.lock().await;
+        if let Some((_, client)) = kept.as_ref().filter(|(made_for, _)| made_for == servers) {
+            return Ok(client.clone());
+        }
+        let client = self.connect(servers).await?;
+        *kept = Some((servers.to_vec(), client.clone()));
+        Ok(client)
     }
 
     async fn connect(&self, servers: &[SocketAddr]) -> Result<Client, async_nats::ConnectError> {

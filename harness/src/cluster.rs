@@ -11,8 +11,9 @@ use crate::binary::{ServerBinary, ServerRequest};
 use crate::builder::ClusterBuilder;
 use crate::config::{ClusterSettings, Credentials};
 use crate::error::{Error, Result, io_error};
+use crate::fault::Fault;
 use crate::keeper::Keeper;
-use crate::link::{Aim, Link};
+use crate::link::{Aim, Flow, Link};
 use crate::monitor::http_client;
 use crate::node::{Node, NodeState};
 use crate::runtime::process::ProcessRuntime;
@@ -33,6 +34,9 @@ pub struct Cluster {
     binary: ServerBinary,
     pub(crate) slots: Mutex<Vec<Slot>>,
     pub(crate) links: Mutex<BTreeMap<(NodeKey, NodeKey), Link>>,
+    /// How bytes pass from one node to another where that is not as it should be; from a node
+    /// to itself: between it and its clients.
+    pub(crate) flows: Mutex<BTreeMap<(NodeKey, NodeKey), Flow>>,
     /// Held by a verb that changes a node, so that two never interleave.
     verbs: tokio::sync::Mutex<()>,
     pub(crate) http: reqwest::Client,
@@ -113,6 +117,7 @@ impl Cluster {
             binary,
             slots: Mutex::default(),
             links: Mutex::default(),
+            flows: Mutex::default(),
             verbs: tokio::sync::Mutex::default(),
             http: http_client()?,
             system: Admin::new(system),
@@ -284,15 +289,32 @@ impl Cluster {
         &*self.runtime
     }
 
+    /// Whether a fault can be injected here.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] with the reason.
+    pub fn check_possible(&self, fault: Fault) -> Result<()> {
+        let possible = self.runtime.possible(fault);
+        possible.map_err(|reason| Error::Unsupported { fault, reason })
+    }
+
     pub(crate) async fn verb(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.verbs.lock().await
     }
 
     pub(crate) fn client_addresses(&self) -> Vec<SocketAddr> {
-        self.slots()
+        let slots = self.slots();
+        slots.iter().map(|slot| slot.client.address()).collect()
+    }
+
+    /// Where to ask the cluster: everywhere but at running nodes that are cut off.
+    pub(crate) fn addresses_to_ask(&self) -> Vec<SocketAddr> {
+        let main_side = self.main_side();
+        let slots = self.slots();
+        let asked = slots
             .iter()
-            .map(|slot| slot.client.address())
-            .collect()
+            .filter(|slot| slot.state != NodeState::Running || main_side.contains(&slot.key));
+        asked.map(|slot| slot.client.address()).collect()
     }
 }
 

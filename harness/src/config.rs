@@ -1,6 +1,5 @@
 //! From what a node should be to the text of its `nats-server` configuration. Pure.
 
-use std::net::SocketAddr;
 use std::path::Path;
 
 /// A user of an account.
@@ -32,11 +31,11 @@ pub(crate) struct ClusterSettings {
 pub(crate) struct NodeSettings {
     pub(crate) name: String,
     pub(crate) tags: Vec<String>,
-    /// The links to the other nodes, the only way servers reach each other.
-    pub(crate) routes: Vec<SocketAddr>,
-    /// Told to other servers as this node's address; it leads nowhere, so that no server
-    /// ever dials another except through its own link.
-    pub(crate) advertise: SocketAddr,
+    /// Where to reach the other nodes.
+    pub(crate) routes: Vec<String>,
+    /// Told to other servers as this node's address. Where routes are links it leads nowhere,
+    /// so that no server ever dials another except through its own link.
+    pub(crate) advertise: String,
 }
 
 /// Where a runtime puts a node.
@@ -106,7 +105,7 @@ fn routing(cluster: &ClusterSettings, node: &NodeSettings, listen: &str) -> [Str
         String::from("cluster {"),
         format!("  name: {}", quote(&cluster.name)),
         format!("  listen: {}", quote(&format!("{listen}:-1"))),
-        format!("  advertise: {}", quote(&node.advertise.to_string())),
+        format!("  advertise: {}", quote(&node.advertise)),
         String::from("  no_advertise: true"),
         format!("  routes: [{}]", list(routes)),
         String::from("}"),
@@ -159,8 +158,8 @@ mod tests {
         let node = NodeSettings {
             name: String::from("n1"),
             tags: vec![String::from("az:1")],
-            routes: vec![([127, 0, 0, 1], 7).into(), ([127, 0, 0, 1], 8).into()],
-            advertise: ([127, 0, 0, 1], 9).into(),
+            routes: vec![String::from("127.0.0.1:7"), String::from("127.0.0.1:8")],
+            advertise: String::from("127.0.0.1:9"),
         };
         let text = render(
             &cluster,

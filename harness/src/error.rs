@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::fault::Fault;
 use crate::node::NodeState;
 
 /// The result of a harness call.
@@ -45,6 +46,19 @@ pub enum Error {
     /// The cluster asked for can't exist.
     #[error("can't build this cluster: {0}")]
     BadCluster(String),
+
+    /// Two sets of nodes between which no network can be.
+    #[error("there is no network to break: {0}")]
+    BadPartition(String),
+
+    /// A fault that can't be injected here.
+    #[error("{fault} is not possible here: {reason}")]
+    Unsupported {
+        /// The fault.
+        fault: Fault,
+        /// What is missing.
+        reason: String,
+    },
 
     /// A bounded wait ended before its condition was seen.
     #[error("waited {waited:.1?} for {what}; last seen: {last_seen}")]

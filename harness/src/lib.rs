@@ -41,8 +41,10 @@ pub mod wait;
 mod binary;
 mod builder;
 mod cluster;
+mod fault;
 mod membership;
 mod node;
+mod partition;
 
 mod admin;
 mod config;
@@ -63,8 +65,10 @@ pub use builder::{ClusterBuilder, MAX_NODES};
 pub use cluster::Cluster;
 pub use config::Credentials;
 pub use error::{BinaryError, Error, Result};
+pub use fault::Fault;
 pub use monitor::{
     AccountView, Health, JetStreamView, MetaView, Monitor, PeerView, StreamState, StreamView,
 };
 pub use node::{Node, NodeState};
+pub use partition::Between;
 pub use runtime::StoreArea;

@@ -3,19 +3,30 @@
 //! Servers pick their own ports and change them at every start. Everybody who must reach a
 //! server, a client or another server, is given a link instead, so that an address stays
 //! right for as long as the cluster lives and can't be taken by anybody else.
+//!
+//! A link is also where the network breaks. Each of its two directions can be closed or slowed
+//! down. A closed direction is silent, as a network that drops packets is: bytes wait, nobody
+//! is told that the other end closed, and nobody new gets through until it is open again.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
 
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::keeper::Keeper;
 use crate::wait::pause_for;
 
 /// The pause after the system refused a connection.
 const AFTER_REFUSAL: Duration = Duration::from_millis(50);
+/// Bytes taken from a socket at once.
+const CHUNK: usize = 64 << 10;
+/// Chunks under way in one direction of a connection; more wait in the sender's socket.
+const UNDER_WAY: usize = 64;
 
 /// Where a link leads at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,26 +39,76 @@ pub(crate) enum Aim {
     Forward(SocketAddr),
 }
 
+/// How bytes pass in one direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Flow {
+    pub(crate) open: bool,
+    /// How much later than they were sent bytes arrive.
+    pub(crate) delay: Duration,
+}
+
+/// A network that works.
+pub(crate) const HEALTHY: Flow = Flow {
+    open: true,
+    delay: Duration::ZERO,
+};
+
+/// Everything that can be changed of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct State {
+    aim: Aim,
+    /// From whoever connected to where the link leads.
+    toward: Flow,
+    /// The way back.
+    back: Flow,
+}
+
+impl State {
+    fn is_open(&self) -> bool {
+        self.toward.open && self.back.open
+    }
+}
+
+/// One of the two directions of a link.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Toward,
+    Back,
+}
+
+impl Way {
+    fn flow(self, state: &State) -> Flow {
+        match self {
+            Self::Toward => state.toward,
+            Self::Back => state.back,
+        }
+    }
+}
+
 /// A bound address and the control over where it leads.
 #[derive(Debug)]
 pub(crate) struct Link {
     address: SocketAddr,
-    aim: watch::Sender<Aim>,
+    state: watch::Sender<State>,
 }
 
 impl Link {
-    /// Binds a free port on loopback and begins to serve it, leading nowhere.
-    pub(crate) async fn bind(keeper: &Keeper) -> io::Result<Self> {
-        let (aim, aimed) = watch::channel(Aim::Refuse);
+    /// Binds a free port of an address and begins to serve it, leading nowhere.
+    pub(crate) async fn bind(keeper: &Keeper, host: IpAddr) -> io::Result<Self> {
+        let (state, watched) = watch::channel(State {
+            aim: Aim::Refuse,
+            toward: HEALTHY,
+            back: HEALTHY,
+        });
         let address = keeper
             .run(async move {
-                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+                let listener = TcpListener::bind((host, 0)).await?;
                 let address = listener.local_addr()?;
-                tokio::spawn(serve(listener, aimed));
+                tokio::spawn(serve(listener, watched));
                 Ok::<_, io::Error>(address)
             })
             .await?;
-        Ok(Self { address, aim })
+        Ok(Self { address, state })
     }
 
     /// The address to hand out.
@@ -57,26 +118,35 @@ impl Link {
 
     /// Leads the link elsewhere. Open connections are closed when the aim really changes.
     pub(crate) fn aim(&self, aim: Aim) {
-        self.aim.send_if_modified(|current| {
-            let changed = *current != aim;
-            *current = aim;
-            changed
+        self.change(|state| state.aim = aim);
+    }
+
+    /// Changes how bytes pass, for connections that are open as well.
+    pub(crate) fn flow(&self, toward: Flow, back: Flow) {
+        self.change(|state| (state.toward, state.back) = (toward, back));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        self.state.send_if_modified(|state| {
+            let before = *state;
+            change(state);
+            *state != before
         });
     }
 }
 
 /// Accepts for as long as the link exists.
-async fn serve(listener: TcpListener, mut aimed: watch::Receiver<Aim>) {
+async fn serve(listener: TcpListener, mut state: watch::Receiver<State>) {
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 match accepted {
-                    Ok((stream, _)) => drop(tokio::spawn(carry(stream, aimed.clone()))),
+                    Ok((stream, _)) => drop(tokio::spawn(carry(stream, state.clone()))),
                     // Out of file descriptors, most likely: trying again at once would spin.
                     Err(_) => pause_for(AFTER_REFUSAL).await,
                 }
             }
-            changed = aimed.changed() => {
+            changed = state.changed() => {
                 if changed.is_err() {
                     return;
                 }
@@ -86,24 +156,96 @@ async fn serve(listener: TcpListener, mut aimed: watch::Receiver<Aim>) {
 }
 
 /// Carries one connection until either side closes it or the link is aimed elsewhere.
-async fn carry(mut near: TcpStream, mut aimed: watch::Receiver<Aim>) {
-    let target = loop {
-        match *aimed.borrow_and_update() {
-            Aim::Refuse => return,
-            Aim::Forward(target) => break target,
-            Aim::Hold => {}
-        }
-        if aimed.changed().await.is_err() {
-            return;
-        }
+async fn carry(mut near: TcpStream, mut state: watch::Receiver<State>) {
+    let Some(target) = way_through(&near, &mut state).await else {
+        return;
     };
     let Ok(mut far) = TcpStream::connect(target).await else {
         return;
     };
     // Small protocol messages must not wait for each other on top of the servers' own batching.
     let _nodelay = (near.set_nodelay(true), far.set_nodelay(true));
-    tokio::select! {
-        _ended = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
-        _changed = aimed.changed() => {}
+    {
+        let (near_reads, near_writes) = near.split();
+        let (far_reads, far_writes) = far.split();
+        let toward = pump(near_reads, far_writes, state.clone(), Way::Toward);
+        let back = pump(far_reads, near_writes, state.clone(), Way::Back);
+        tokio::select! {
+            _ended = async { tokio::try_join!(toward, back) } => {}
+            _aimed = state.wait_for(|state| state.aim != Aim::Forward(target)) => {}
+        }
     }
+    // Across a cut nobody learns that the other end is gone; an error means the link is.
+    let _open = state.wait_for(State::is_open).await;
+}
+
+/// Waits until a new connection may pass and returns where it leads, if anywhere. While either
+/// direction is closed nobody connects: TCP needs both.
+async fn way_through(near: &TcpStream, state: &mut watch::Receiver<State>) -> Option<SocketAddr> {
+    let passes = async {
+        let decided = |state: &State| state.is_open() && state.aim != Aim::Hold;
+        match state.wait_for(decided).await.ok()?.aim {
+            Aim::Forward(target) => Some(target),
+            Aim::Refuse | Aim::Hold => None,
+        }
+    };
+    // Whoever gave up is let go: a server tries every second for as long as a cut lasts.
+    let gives_up = async {
+        if near.peek(&mut [0]).await.is_ok_and(|bytes| bytes > 0) {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        target = passes => target,
+        () = gives_up => None,
+    }
+}
+
+/// Carries bytes in one direction until its sender closes it. An error is the receiver's.
+async fn pump(
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    mut state: watch::Receiver<State>,
+    way: Way,
+) -> io::Result<()> {
+    let (queue, mut queued) = mpsc::channel::<(Instant, Bytes)>(UNDER_WAY);
+    let flows = state.clone();
+    let read = async move {
+        let mut buffer = BytesMut::new();
+        loop {
+            buffer.reserve(CHUNK);
+            // A sender that broke off has closed as well.
+            if from.read_buf(&mut buffer).await.unwrap_or_default() == 0 {
+                return Ok(());
+            }
+            let arrives = Instant::now() + way.flow(&flows.borrow()).delay;
+            if queue
+                .send((arrives, buffer.split().freeze()))
+                .await
+                .is_err()
+            {
+                return Ok(());
+            }
+        }
+    };
+    let write = async move {
+        while let Some((arrives, bytes)) = queued.recv().await {
+            let left = arrives.saturating_duration_since(Instant::now());
+            if !left.is_zero() {
+                pause_for(left).await;
+            }
+            opened(&mut state, way).await?;
+            to.write_all(&bytes).await?;
+        }
+        opened(&mut state, way).await?;
+        to.shutdown().await
+    };
+    tokio::try_join!(read, write).map(drop)
+}
+
+/// Waits until a direction is open.
+async fn opened(state: &mut watch::Receiver<State>, way: Way) -> io::Result<()> {
+    let open = state.wait_for(|state| way.flow(state).open).await;
+    open.map(drop).map_err(io::Error::other)
 }

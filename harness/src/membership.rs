@@ -10,7 +10,7 @@ use crate::admin::{Admin, StreamMembers};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::monitor::MetaView;
-use crate::node::NodeState;
+use crate::node::{Node, NodeState};
 use crate::wait::{Probe, until};
 
 /// How long the meta group may take to change: without a meta leader nobody answers, and a new
@@ -43,7 +43,8 @@ impl Cluster {
 
     /// The meta group as its leader sees it.
     async fn meta_view(&self) -> Option<MetaView> {
-        for node in self.running() {
+        // A leader that is cut off calls itself one until it notices.
+        for node in self.main_nodes() {
             let Ok(monitor) = node.monitor() else {
                 continue;
             };
@@ -56,6 +57,17 @@ impl Cluster {
             }
         }
         None
+    }
+
+    /// The nodes that run and are not cut off.
+    fn main_nodes(&self) -> Vec<Node<'_>> {
+        let main_side = self.main_side();
+        let mut nodes = self.running();
+        nodes.retain(|node| {
+            let key = self.slot(node.name(), |slot| slot.key);
+            key.is_ok_and(|key| main_side.contains(&key))
+        });
+        nodes
     }
 
     /// Waits until the nodes that run are one healthy cluster: each says it is healthy, all
@@ -76,7 +88,7 @@ impl Cluster {
             .await
             .map_err(|timed_out| timed_out.awaiting("the cluster to form"))?;
         until(within, || async {
-            let servers = self.client_addresses();
+            let servers = self.addresses_to_ask();
             match self
                 .user
                 .request::<Value>(&servers, "$JS.API.INFO", &json!({}))
@@ -207,7 +219,7 @@ impl Cluster {
         let asked: Result<Success> = self
             .system
             .request(
-                &self.client_addresses(),
+                &self.addresses_to_ask(),
                 "$JS.API.SERVER.REMOVE",
                 &json!({ "peer": name }),
             )
@@ -247,7 +259,7 @@ impl Cluster {
     /// replica is gone, or nobody leads.
     pub async fn stream_members(&self, stream: &str) -> Result<StreamMembers> {
         self.user
-            .stream_members(&self.client_addresses(), stream)
+            .stream_members(&self.addresses_to_ask(), stream)
             .await
     }
 
@@ -298,7 +310,7 @@ impl Cluster {
 
     async fn step_down(&self, admin: &Admin, subject: &str) -> Result<()> {
         let asked: Success = admin
-            .request(&self.client_addresses(), subject, &json!({}))
+            .request(&self.addresses_to_ask(), subject, &json!({}))
             .await?;
         if asked.success {
             Ok(())

@@ -1,16 +1,16 @@
 //! Nodes and the links between them: who is where, and which way leads there at the moment.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{MutexGuard, PoisonError};
 
 use crate::cluster::Cluster;
 use crate::config::NodeSettings;
 use crate::error::{Error, Result, io_error};
-use crate::link::{Aim, Link};
+use crate::link::{Aim, Flow, Link};
 use crate::monitor::Monitor;
 use crate::node::NodeState;
-use crate::runtime::{Addresses, NodeKey};
+use crate::runtime::{Addresses, NodeKey, Routing};
 
 /// What is known of one node.
 #[derive(Debug)]
@@ -132,22 +132,29 @@ impl Cluster {
         let links = self.links();
         // A node that was removed is not listed: an empty node that joins takes the number of
         // its routes for the size of the meta group.
-        let mut routes: Vec<_> = slots
-            .iter()
-            .filter(|slot| slot.key != key && !slot.removed)
-            .filter_map(|slot| links.get(&(key, slot.key)))
-            .map(Link::address)
-            .collect();
+        let others = slots.iter().filter(|slot| slot.key != key && !slot.removed);
+        let nowhere = own.nowhere.address().to_string();
+        let (mut routes, advertise): (Vec<_>, _) = match self.runtime.routing() {
+            Routing::Links(_) => {
+                let own_links = others.filter_map(|slot| links.get(&(key, slot.key)));
+                let routes = own_links.map(|link| link.address().to_string());
+                (routes.collect(), nowhere.clone())
+            }
+            Routing::Direct(port) => {
+                let routes = others.map(|slot| format!("{}:{port}", slot.key));
+                (routes.collect(), format!("{key}:{port}"))
+            }
+        };
         if routes.is_empty() {
             // Clustered JetStream does not start without a route; the last survivor gets one
             // that leads nowhere.
-            routes.push(own.nowhere.address());
+            routes.push(nowhere);
         }
         NodeSettings {
             name: own.name.clone(),
             tags: own.tags.clone(),
             routes,
-            advertise: own.nowhere.address(),
+            advertise,
         }
     }
 
@@ -155,20 +162,23 @@ impl Cluster {
     pub(crate) async fn add_slot(&self, name: &str, tags: Vec<String>) -> Result<NodeKey> {
         let others: Vec<_> = self.slots().iter().map(|slot| slot.key).collect();
         let key = NodeKey(others.len() + 1);
-        let bind = || async {
-            Link::bind(&self.keeper)
-                .await
-                .map_err(io_error("binding a port on loopback"))
-        };
-        for other in others {
-            for pair in [(key, other), (other, key)] {
-                let link = bind().await?;
-                self.links().insert(pair, link);
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let among_servers = match self.runtime.routing() {
+            Routing::Links(host) => {
+                for other in others {
+                    for pair in [(key, other), (other, key)] {
+                        let link = self.bind_link(host).await?;
+                        self.links().insert(pair, link);
+                    }
+                }
+                // A link to a node that exists already leads there at once.
+                self.aim_links(|_, _| true);
+                host
             }
-        }
-        // A link to a node that exists already leads there at once.
-        self.aim_links(|_, _| true);
-        let (client, nowhere) = (bind().await?, bind().await?);
+            Routing::Direct(_) => loopback,
+        };
+        let client = self.bind_link(loopback).await?;
+        let nowhere = self.bind_link(among_servers).await?;
         self.slots().push(Slot {
             key,
             name: name.to_owned(),
@@ -180,6 +190,11 @@ impl Cluster {
             removed: false,
         });
         Ok(key)
+    }
+
+    async fn bind_link(&self, host: IpAddr) -> Result<Link> {
+        let bound = Link::bind(&self.keeper, host).await;
+        bound.map_err(io_error(format!("binding a port on {host}")))
     }
 
     pub(crate) fn check_name(&self, name: &str) -> Result<()> {
@@ -200,6 +215,10 @@ impl Cluster {
     pub(crate) fn slots(&self) -> MutexGuard<'_, Vec<Slot>> {
         // Slots are whole between any two statements, so a poisoned lock is still usable.
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn flows(&self) -> MutexGuard<'_, BTreeMap<(NodeKey, NodeKey), Flow>> {
+        self.flows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn links(&self) -> MutexGuard<'_, BTreeMap<(NodeKey, NodeKey), Link>> {

@@ -10,5 +10,6 @@
 #[cfg(target_os = "linux")]
 mod leaks;
 mod lifecycle;
+mod network;
 mod start_failures;
 mod support;

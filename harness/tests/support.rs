@@ -7,13 +7,18 @@ use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions};
 use lifeboat_harness::wait::{Probe, until};
-use lifeboat_harness::{Cluster, Node, ServerRequest, StreamState};
+use lifeboat_harness::{Cluster, ClusterBuilder, Node, ServerRequest, StreamState};
 #[cfg(target_os = "linux")]
 use rustix::process::Pid;
 use serde_json::{Value, json};
 
 /// Longer than any election takes: two lost ones in a row on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Starts a cluster, which every test needs to work.
+pub(crate) async fn start(builder: ClusterBuilder) -> Cluster {
+    builder.start().await.unwrap()
+}
 
 /// Connects as the user account to the node of that name, and to no other.
 pub(crate) async fn connect(cluster: &Cluster, node: &str) -> Client {

@@ -3,13 +3,14 @@
 pub(crate) mod process;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use async_trait::async_trait;
 
 use crate::config::{ClusterSettings, NodeSettings};
 use crate::error::Result;
+use crate::fault::Fault;
 
 /// Names a node for as long as the cluster lives, while its server name may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +20,15 @@ impl fmt::Display for NodeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "node-{}", self.0)
     }
+}
+
+/// How servers reach each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Routing {
+    /// Through links, bound on this address, which the harness can break.
+    Links(IpAddr),
+    /// By themselves, at this port of hosts that are called as their keys are written.
+    Direct(u16),
 }
 
 /// Where a started node really listens, as seen from the harness.
@@ -71,6 +81,9 @@ impl fmt::Display for StoreArea {
 /// A way to run nodes.
 #[async_trait]
 pub(crate) trait Runtime: fmt::Debug + Send + Sync {
+    /// How servers reach each other; the same for as long as the cluster lives.
+    fn routing(&self) -> Routing;
+
     /// Starts a node's server and returns once it listens.
     async fn launch(
         &self,
@@ -78,6 +91,9 @@ pub(crate) trait Runtime: fmt::Debug + Send + Sync {
         cluster: &ClusterSettings,
         node: &NodeSettings,
     ) -> Result<Addresses>;
+
+    /// Whether a fault can be injected here, or why not.
+    fn possible(&self, fault: Fault) -> std::result::Result<(), String>;
 
     /// Does something to a running node. A pause has taken effect when this returns; how an
     /// ending went is seen by [`Runtime::exited`].

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,9 +14,10 @@ use rustix::process::{Pid, Signal as Os, WaitId, WaitIdOptions, kill_process, wa
 use serde::Deserialize;
 use tokio::runtime::Handle;
 
-use super::{Addresses, NodeKey, Runtime, Signal, StoreArea};
+use super::{Addresses, NodeKey, Routing, Runtime, Signal, StoreArea};
 use crate::config::{ClusterSettings, NodeSettings, Placement, render};
 use crate::error::{Error, Result, io_error};
+use crate::fault::Fault;
 use crate::scratch::copy_tree;
 use crate::wait::{Probe, until};
 
@@ -278,6 +279,10 @@ fn read_ports(file: &Path) -> std::result::Result<Addresses, String> {
 
 #[async_trait]
 impl Runtime for ProcessRuntime {
+    fn routing(&self) -> Routing {
+        Routing::Links(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    }
+
     async fn launch(
         &self,
         key: NodeKey,
@@ -293,6 +298,15 @@ impl Runtime for ProcessRuntime {
         let addresses = self.listening(key, &node.name, pid).await?;
         unproven.listens = true;
         Ok(addresses)
+    }
+
+    fn possible(&self, fault: Fault) -> std::result::Result<(), String> {
+        match fault {
+            Fault::Network => Ok(()),
+            Fault::FullDisk | Fault::ReadOnlyStore | Fault::MemoryLimit => {
+                Err(String::from("not for local processes yet"))
+            }
+        }
     }
 
     async fn signal(&self, key: NodeKey, signal: Signal) -> Result<()> {
