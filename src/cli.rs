@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
 const EXIT_CODES: &str = "\
@@ -61,7 +62,7 @@ pub enum Drill {
     },
     /// Run drills on clusters of their own; all built-in ones when none is named
     ///
-    /// Each drill launches real servers as local processes, breaks them, recovers them, and
+    /// Each drill launches real servers, as local processes or containers, breaks them, recovers them, and
     /// reads what every replica holds from its disk. The verdict is held, broken or
     /// inconclusive. The server binary is fetched when it is missing.
     #[command(after_help = EXIT_CODES)]
@@ -76,6 +77,9 @@ pub struct DrillRun {
     /// Which server runs
     #[command(flatten)]
     pub server: ServerChoice,
+    /// Where the nodes of the clusters run
+    #[command(flatten)]
+    pub place: Place,
     /// Run so many drills side by side [default: one for every two cores]
     #[arg(long, short, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub jobs: Option<u8>,
@@ -97,6 +101,26 @@ pub struct DrillRun {
     /// Print log lines instead of live progress
     #[arg(long)]
     pub no_progress: bool,
+}
+
+/// Where nodes run.
+#[derive(Debug, Args, Clone)]
+pub struct Place {
+    /// Run nodes as local processes, or as containers on a network of their own
+    ///
+    /// Containers need a container engine: the one DOCKER_HOST names, else the one that listens
+    /// on this machine. Their image is made around the server binary unless --image names one.
+    #[arg(
+        long,
+        value_name = "RUNTIME",
+        env = "LIFEBOAT_RUNTIME",
+        default_value = "process",
+        value_parser = PossibleValuesParser::new(["process", "container"])
+    )]
+    pub runtime: String,
+    /// Run this container image, such as nats:2.12-alpine, instead of a server binary
+    #[arg(long, value_name = "IMAGE", env = "LIFEBOAT_IMAGE")]
+    pub image: Option<String>,
 }
 
 /// Which server runs.

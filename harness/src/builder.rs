@@ -1,13 +1,16 @@
 //! What a cluster should be, before it is.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use semver::Version;
 
-use crate::binary::ServerRequest;
+use crate::binary::{ServerBinary, ServerRequest};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
+use crate::fault::Fault;
+use crate::runtime::Runtime;
 
 /// More nodes than this on one machine measure the machine, not the servers.
 pub const MAX_NODES: usize = 15;
@@ -19,10 +22,15 @@ pub struct ClusterBuilder {
     pub(crate) name: Option<String>,
     pub(crate) account: String,
     pub(crate) server: Option<ServerRequest>,
+    pub(crate) found: Option<ServerBinary>,
     pub(crate) tags: Vec<Vec<String>>,
     pub(crate) domain: Option<String>,
     pub(crate) sync_interval: Option<String>,
     pub(crate) extra_config: String,
+    pub(crate) runtime: Option<Runtime>,
+    pub(crate) image: Option<String>,
+    pub(crate) disk_bytes: Option<u64>,
+    pub(crate) needs: BTreeSet<Fault>,
     pub(crate) scratch_root: Option<PathBuf>,
     pub(crate) ready_within: Duration,
 }
@@ -34,10 +42,15 @@ impl Default for ClusterBuilder {
             name: None,
             account: String::from("APP"),
             server: None,
+            found: None,
             tags: Vec::new(),
             domain: None,
             sync_interval: None,
             extra_config: String::new(),
+            runtime: None,
+            image: None,
+            disk_bytes: None,
+            needs: BTreeSet::new(),
             scratch_root: None,
             ready_within: Duration::from_secs(60),
         }
@@ -82,6 +95,48 @@ impl ClusterBuilder {
     #[must_use]
     pub fn server(mut self, server: ServerRequest) -> Self {
         self.server = Some(server);
+        self
+    }
+
+    /// Where the nodes run. Unless said otherwise the environment decides
+    /// ([`Runtime::from_env`]), so that one test suite can use either.
+    #[must_use]
+    pub fn runtime(mut self, runtime: Runtime) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// The image that containers run, such as `nats:2.12-alpine`: any whose entrypoint is a
+    /// server. Unless said otherwise an image is made around the server binary.
+    #[must_use]
+    pub fn image(mut self, image: impl Into<String>) -> Self {
+        self.image = Some(image.into());
+        self
+    }
+
+    /// Gives every node a disk of this size, in memory, so that it can be filled. Servers
+    /// offer three quarters of it to streams.
+    #[must_use]
+    pub fn disk_size(mut self, bytes: u64) -> Self {
+        self.disk_bytes = Some(bytes);
+        self
+    }
+
+    /// Faults that must be possible: where one is not, the start is refused with
+    /// [`Error::Unsupported`] before anything runs.
+    #[must_use]
+    pub fn needs(mut self, faults: impl IntoIterator<Item = Fault>) -> Self {
+        self.needs.extend(faults);
+        self
+    }
+
+    /// A server that was found before, by [`ServerRequest::locate`] or [`identify_image`], as
+    /// it is: nobody looks for it again.
+    ///
+    /// [`identify_image`]: crate::identify_image
+    #[must_use]
+    pub fn found(mut self, server: ServerBinary) -> Self {
+        self.found = Some(server);
         self
     }
 

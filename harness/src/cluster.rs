@@ -16,8 +16,9 @@ use crate::keeper::Keeper;
 use crate::link::{Aim, Flow, Link};
 use crate::monitor::http_client;
 use crate::node::{Node, NodeState};
-use crate::runtime::process::ProcessRuntime;
-use crate::runtime::{NodeKey, Runtime};
+use crate::runtime::container::{ContainerHost, identify_image};
+use crate::runtime::process::ProcessHost;
+use crate::runtime::{Host, NodeKey, Runtime};
 use crate::scratch::Scratch;
 use crate::wait::pause_for;
 use crate::wiring::Slot;
@@ -43,7 +44,7 @@ pub struct Cluster {
     pub(crate) system: Admin,
     pub(crate) user: Admin,
     /// Dropped before the keeper and the directory: it ends the servers.
-    pub(crate) runtime: Box<dyn Runtime>,
+    pub(crate) host: Box<dyn Host>,
     pub(crate) keeper: Keeper,
     scratch: Scratch,
 }
@@ -74,7 +75,7 @@ impl Cluster {
         let mut cluster = Self::prepare(builder).await?;
         let started = cluster.start_all(limit, count).await;
         if let Err(source) = started {
-            cluster.scratch.keep()?;
+            cluster.keep()?;
             return Err(Error::StartFailed {
                 evidence: cluster.scratch.path().to_owned(),
                 source: Box::new(source),
@@ -85,21 +86,24 @@ impl Cluster {
 
     /// Everything but servers: binary, directory, keeper, links.
     async fn prepare(builder: ClusterBuilder) -> Result<Self> {
-        let request = match builder.server {
-            Some(request) => request,
-            None => ServerRequest::from_env()?,
-        };
-        let binary = tokio::task::spawn_blocking(move || request.locate())
-            .await
-            .map_err(|error| Error::BadCluster(error.to_string()))??;
+        let runtime = builder.runtime.map_or_else(Runtime::from_env, Ok)?;
+        let binary = find_server(&builder, runtime).await?;
         let root = builder.scratch_root.unwrap_or_else(std::env::temp_dir);
         let scratch = Scratch::create(&root)?;
         let keeper = Keeper::start().map_err(io_error("starting the keeper's thread"))?;
-        let runtime = Box::new(ProcessRuntime::new(
-            binary.path.clone(),
-            scratch.path().to_owned(),
-            keeper.handle().clone(),
-        ));
+        let host: Box<dyn Host> = match runtime {
+            Runtime::Process => {
+                let (program, root) = (binary.path.clone(), scratch.path().to_owned());
+                Box::new(ProcessHost::new(program, root, keeper.handle().clone()))
+            }
+            Runtime::Container => {
+                Box::new(ContainerHost::start(&binary, &random_word(), builder.disk_bytes).await?)
+            }
+        };
+        for fault in builder.needs {
+            let possible = host.possible(fault);
+            possible.map_err(|reason| Error::Unsupported { fault, reason })?;
+        }
         let (system, user) = (new_user("SYS"), new_user(&builder.account));
         let settings = ClusterSettings {
             name: builder
@@ -122,7 +126,7 @@ impl Cluster {
             http: http_client()?,
             system: Admin::new(system),
             user: Admin::new(user),
-            runtime,
+            host,
             keeper,
             scratch,
         };
@@ -258,7 +262,7 @@ impl Cluster {
             .collect();
         let mut outcome = Ok(());
         for (key, name) in nodes {
-            let copied = self.runtime.copy_evidence(key, &directory.join(name)).await;
+            let copied = self.host.copy_evidence(key, &directory.join(name)).await;
             outcome = outcome.and(copied);
         }
         outcome
@@ -270,6 +274,7 @@ impl Cluster {
     /// [`Error::Io`] when the directory can't be marked.
     pub fn keep(&mut self) -> Result<&Path> {
         self.scratch.keep()?;
+        self.host.keep(self.scratch.path());
         Ok(self.scratch.path())
     }
 
@@ -285,8 +290,8 @@ impl Cluster {
         Ok(())
     }
 
-    pub(crate) fn runtime(&self) -> &dyn Runtime {
-        &*self.runtime
+    pub(crate) fn host(&self) -> &dyn Host {
+        &*self.host
     }
 
     /// Whether a fault can be injected here.
@@ -294,7 +299,7 @@ impl Cluster {
     /// # Errors
     /// [`Error::Unsupported`] with the reason.
     pub fn check_possible(&self, fault: Fault) -> Result<()> {
-        let possible = self.runtime.possible(fault);
+        let possible = self.host.possible(fault);
         possible.map_err(|reason| Error::Unsupported { fault, reason })
     }
 
@@ -320,7 +325,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if std::thread::panicking() && self.scratch.keep().is_ok() {
+        if std::thread::panicking() && self.keep().is_ok() {
             announce(self.scratch.path());
         }
     }
@@ -335,6 +340,28 @@ fn announce(evidence: &Path) {
         "lifeboat: configurations, logs and stores of this cluster are kept in {}",
         evidence.display()
     );
+}
+
+/// The server to run, found before anything is made.
+async fn find_server(builder: &ClusterBuilder, runtime: Runtime) -> Result<ServerBinary> {
+    if let Some(server) = &builder.found {
+        return Ok(server.clone());
+    }
+    let image = builder.image.clone().or_else(|| {
+        let image = std::env::var("LIFEBOAT_IMAGE").ok();
+        image.filter(|image| !image.is_empty())
+    });
+    if let Some(image) = image.filter(|_| runtime == Runtime::Container) {
+        return identify_image(&image).await;
+    }
+    let request = match &builder.server {
+        Some(request) => request.clone(),
+        None => ServerRequest::from_env()?,
+    };
+    tokio::task::spawn_blocking(move || request.locate())
+        .await
+        .map_err(|error| Error::BadCluster(error.to_string()))?
+        .map_err(Error::from)
 }
 
 fn new_user(account: &str) -> Credentials {

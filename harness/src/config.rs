@@ -1,5 +1,6 @@
 //! From what a node should be to the text of its `nats-server` configuration. Pure.
 
+use std::fmt::Display;
 use std::path::Path;
 
 /// A user of an account.
@@ -41,11 +42,23 @@ pub(crate) struct NodeSettings {
 /// Where a runtime puts a node.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Placement<'a> {
-    /// The address to listen on; the server picks its ports itself.
+    /// The address to listen on.
     pub(crate) listen: &'a str,
     pub(crate) store: &'a Path,
-    /// Where the server writes down the ports it picked.
-    pub(crate) ports: &'a Path,
+    pub(crate) ports: Ports<'a>,
+}
+
+/// The ports to listen at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ports<'a> {
+    /// The server picks them itself, and writes them down in a file in this directory.
+    Picked { told_in: &'a Path },
+    /// These: nobody else has the address.
+    Fixed {
+        client: u16,
+        cluster: u16,
+        monitor: u16,
+    },
 }
 
 /// Renders the configuration of one node.
@@ -59,11 +72,19 @@ pub(crate) fn render(
         store,
         ports,
     } = placement;
+    let at = |port: &dyn Display| quote(&format!("{listen}:{port}"));
+    let [client, routes, monitor] = match ports {
+        Ports::Picked { .. } => [at(&-1), at(&-1), at(&-1)],
+        Ports::Fixed {
+            client,
+            cluster,
+            monitor,
+        } => [at(&client), at(&cluster), at(&monitor)],
+    };
     let mut lines = vec![
         format!("server_name: {}", quote(&node.name)),
-        format!("listen: {}", quote(&format!("{listen}:-1"))),
-        format!("http: {}", quote(&format!("{listen}:-1"))),
-        format!("ports_file_dir: {}", quote(&ports.to_string_lossy())),
+        format!("listen: {client}"),
+        format!("http: {monitor}"),
         // The least that servers accept: a drill waits for a lame duck, nobody needs two minutes.
         String::from("lame_duck_duration: \"30s\""),
         String::from("lame_duck_grace_period: \"1s\""),
@@ -81,8 +102,12 @@ pub(crate) fn render(
         lines.push(format!("  domain: {}", quote(domain)));
     }
     lines.push(String::from("}"));
+    if let Ports::Picked { told_in } = ports {
+        let directory = quote(&told_in.to_string_lossy());
+        lines.push(format!("ports_file_dir: {directory}"));
+    }
     if !cluster.standalone {
-        lines.extend(routing(cluster, node, listen));
+        lines.extend(routing(cluster, node, &routes));
     }
     lines.extend([
         format!("system_account: {}", quote(&cluster.system.account)),
@@ -104,7 +129,7 @@ fn routing(cluster: &ClusterSettings, node: &NodeSettings, listen: &str) -> [Str
     [
         String::from("cluster {"),
         format!("  name: {}", quote(&cluster.name)),
-        format!("  listen: {}", quote(&format!("{listen}:-1"))),
+        format!("  listen: {listen}"),
         format!("  advertise: {}", quote(&node.advertise)),
         String::from("  no_advertise: true"),
         format!("  routes: [{}]", list(routes)),
@@ -167,7 +192,9 @@ mod tests {
             Placement {
                 listen: "127.0.0.1",
                 store: Path::new("/s"),
-                ports: Path::new("/p"),
+                ports: Ports::Picked {
+                    told_in: Path::new("/p"),
+                },
             },
         );
         for expected in [

@@ -60,6 +60,19 @@ pub enum Error {
         reason: String,
     },
 
+    /// A runtime that does not exist.
+    #[error("`{0}` is no runtime; expected process or container")]
+    BadRuntime(String),
+
+    /// The container engine refused something, or there is none.
+    #[error("{what}: {reason}")]
+    Engine {
+        /// What was being done.
+        what: String,
+        /// The engine's words, or what kept it from answering.
+        reason: String,
+    },
+
     /// A bounded wait ended before its condition was seen.
     #[error("waited {waited:.1?} for {what}; last seen: {last_seen}")]
     Timeout {

@@ -71,4 +71,5 @@ pub use monitor::{
 };
 pub use node::{Node, NodeState};
 pub use partition::Between;
-pub use runtime::StoreArea;
+pub use runtime::container::{ContainerEngine, identify_image};
+pub use runtime::{Runtime, StoreArea};

@@ -165,11 +165,11 @@ impl Cluster {
             .map(|slot| (slot.key, slot.name.clone()))
             .collect();
         for (key, node) in running {
-            if let Some(status) = self.runtime().exited(key).await? {
+            if let Some(status) = self.host().exited(key).await? {
                 return Err(Error::Exited {
                     node,
                     status,
-                    log_tail: self.runtime().log_tail(key).await,
+                    log_tail: self.host().log_tail(key).await,
                 });
             }
         }

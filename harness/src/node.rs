@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::monitor::Monitor;
 use crate::runtime::{NodeKey, Signal, StoreArea};
 use crate::wait::{Probe, until};
@@ -136,7 +137,7 @@ impl<'a> Node<'a> {
     pub async fn pause(&self) -> Result<()> {
         let _verb = self.cluster.verb().await;
         let key = self.expect("pause", &[NodeState::Running])?;
-        self.cluster.runtime().signal(key, Signal::Pause).await?;
+        self.cluster.host().signal(key, Signal::Pause).await?;
         self.cluster.set_state(key, NodeState::Paused);
         Ok(())
     }
@@ -148,7 +149,7 @@ impl<'a> Node<'a> {
     pub async fn resume(&self) -> Result<()> {
         let _verb = self.cluster.verb().await;
         let key = self.expect("resume", &[NodeState::Paused])?;
-        self.cluster.runtime().signal(key, Signal::Resume).await?;
+        self.cluster.host().signal(key, Signal::Resume).await?;
         self.cluster.set_state(key, NodeState::Running);
         Ok(())
     }
@@ -168,7 +169,7 @@ impl<'a> Node<'a> {
     pub async fn wipe_area(&self, area: &StoreArea) -> Result<()> {
         let _verb = self.cluster.verb().await;
         let key = self.expect("wipe", &[NodeState::Stopped])?;
-        self.cluster.runtime().wipe(key, area).await
+        self.cluster.host().wipe(key, area).await
     }
 
     /// Starts a stopped node again under its own name. Returns once its server listens; it
@@ -196,13 +197,74 @@ impl<'a> Node<'a> {
         Ok(Self::new(self.cluster, name))
     }
 
+    /// Waits until its server ends by itself, as one does that ran out of memory; how it ended.
+    ///
+    /// # Errors
+    /// [`Error::IllegalTransition`] when it is stopped; [`Error::Timeout`] when it does not end.
+    pub async fn wait_ended(&self, within: Duration) -> Result<String> {
+        let _verb = self.cluster.verb().await;
+        let states = [NodeState::Running, NodeState::Paused];
+        let key = self.expect("see the end of", &states)?;
+        self.ended(key, within).await
+    }
+
+    /// Fills its disk up, by a file beside the store. The disk needs a size, see
+    /// [`ClusterBuilder::disk_size`](crate::ClusterBuilder::disk_size).
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] when the disk has no size, or the runtime can't fill it.
+    pub async fn fill_disk(&self) -> Result<()> {
+        let key = self.may(Fault::FullDisk)?;
+        let _verb = self.cluster.verb().await;
+        self.cluster.host().fill_disk(key).await
+    }
+
+    /// Gives it the space back that [`Node::fill_disk`] took.
+    ///
+    /// # Errors
+    /// As [`Node::fill_disk`].
+    pub async fn free_disk(&self) -> Result<()> {
+        let key = self.may(Fault::FullDisk)?;
+        let _verb = self.cluster.verb().await;
+        self.cluster.host().free_disk(key).await
+    }
+
+    /// Has the server find its store read-only at its next start, or writable again.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`]; [`Error::IllegalTransition`] unless it is stopped: no kernel
+    /// takes write access from files that are open.
+    pub async fn set_read_only(&self, read_only: bool) -> Result<()> {
+        self.may(Fault::ReadOnlyStore)?;
+        let _verb = self.cluster.verb().await;
+        let key = self.expect("change the store of", &[NodeState::Stopped])?;
+        self.cluster.host().set_read_only(key, read_only).await
+    }
+
+    /// Limits its memory from now on, through its restarts as well, or no longer. When its
+    /// server takes more, the kernel kills it.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`], or [`Error::Engine`] when the server uses more already.
+    pub async fn limit_memory(&self, bytes: Option<u64>) -> Result<()> {
+        let key = self.may(Fault::MemoryLimit)?;
+        let _verb = self.cluster.verb().await;
+        self.cluster.host().limit_memory(key, bytes).await
+    }
+
+    /// The node's key, if such a fault is possible.
+    fn may(&self, fault: Fault) -> Result<NodeKey> {
+        self.cluster.check_possible(fault)?;
+        self.cluster.slot(&self.name, |slot| slot.key)
+    }
+
     /// Copies part of a stopped node's disk to a local directory; whether there was any.
     ///
     /// # Errors
     /// [`Error::IllegalTransition`] unless it is stopped: a copy of a store in use is torn.
     pub async fn copy_store(&self, area: &StoreArea, to: &Path) -> Result<bool> {
         let key = self.expect("copy the store of", &[NodeState::Stopped])?;
-        self.cluster.runtime().copy_store(key, area, to).await
+        self.cluster.host().copy_store(key, area, to).await
     }
 
     /// The node's key, if it is in one of the states the verb is meant for.
@@ -222,11 +284,17 @@ impl<'a> Node<'a> {
     }
 
     async fn end(&self, key: NodeKey, signal: Signal, within: Duration) -> Result<()> {
-        let runtime = self.cluster.runtime();
-        runtime.signal(key, signal).await?;
-        until(within, || async {
-            match runtime.exited(key).await {
-                Ok(Some(_)) => Probe::Ready(Ok(())),
+        let host = self.cluster.host();
+        host.signal(key, signal).await?;
+        self.ended(key, within).await.map(drop)
+    }
+
+    /// Waits until its server is gone; how it ended.
+    async fn ended(&self, key: NodeKey, within: Duration) -> Result<String> {
+        let host = self.cluster.host();
+        let status = until(within, || async {
+            match host.exited(key).await {
+                Ok(Some(status)) => Probe::Ready(Ok(status)),
                 Ok(None) => Probe::Pending(String::from("its server still runs")),
                 Err(error) => Probe::Ready(Err(error)),
             }
@@ -234,6 +302,6 @@ impl<'a> Node<'a> {
         .await
         .map_err(|timed_out| timed_out.awaiting(format!("node `{}` to end", self.name)))??;
         self.cluster.mark_stopped(key);
-        Ok(())
+        Ok(status)
     }
 }

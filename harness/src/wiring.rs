@@ -87,7 +87,7 @@ impl Cluster {
         open: impl Fn(NodeKey, NodeKey) -> bool,
     ) -> Result<()> {
         let settings = self.node_settings(key);
-        let launched = self.runtime.launch(key, &self.settings, &settings).await;
+        let launched = self.host.launch(key, &self.settings, &settings).await;
         let addresses = launched?;
         if let Some(slot) = self.slots().iter_mut().find(|slot| slot.key == key) {
             slot.state = NodeState::Running;
@@ -134,15 +134,15 @@ impl Cluster {
         // its routes for the size of the meta group.
         let others = slots.iter().filter(|slot| slot.key != key && !slot.removed);
         let nowhere = own.nowhere.address().to_string();
-        let (mut routes, advertise): (Vec<_>, _) = match self.runtime.routing() {
+        let (mut routes, advertise): (Vec<_>, _) = match self.host.routing() {
             Routing::Links(_) => {
                 let own_links = others.filter_map(|slot| links.get(&(key, slot.key)));
                 let routes = own_links.map(|link| link.address().to_string());
                 (routes.collect(), nowhere.clone())
             }
-            Routing::Direct(port) => {
-                let routes = others.map(|slot| format!("{}:{port}", slot.key));
-                (routes.collect(), format!("{key}:{port}"))
+            Routing::Direct => {
+                let routes = others.map(|slot| self.host.peer_address(slot.key));
+                (routes.collect(), self.host.peer_address(key))
             }
         };
         if routes.is_empty() {
@@ -163,7 +163,7 @@ impl Cluster {
         let others: Vec<_> = self.slots().iter().map(|slot| slot.key).collect();
         let key = NodeKey(others.len() + 1);
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let among_servers = match self.runtime.routing() {
+        let among_servers = match self.host.routing() {
             Routing::Links(host) => {
                 for other in others {
                     for pair in [(key, other), (other, key)] {
@@ -175,7 +175,7 @@ impl Cluster {
                 self.aim_links(|_, _| true);
                 host
             }
-            Routing::Direct(_) => loopback,
+            Routing::Direct => loopback,
         };
         let client = self.bind_link(loopback).await?;
         let nowhere = self.bind_link(among_servers).await?;

@@ -6,10 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use lifeboat_harness::{ServerBinary, ServerRequest, parse_version};
+use lifeboat_harness::{
+    BinaryError, ContainerEngine, Runtime, ServerBinary, ServerRequest, identify_image,
+    parse_version,
+};
 
 use super::{Failure, Outcome};
-use crate::cli::{DrillRun, ServerChoice};
+use crate::cli::{DrillRun, Place, ServerChoice};
 use crate::drill::{DrillSettings, run_drill};
 use crate::exit::Exit;
 use crate::judge::RunRecord;
@@ -21,10 +24,11 @@ use crate::ui::{self, DrillProgress};
 pub(super) async fn run(options: DrillRun) -> Outcome {
     // Everything that can be wrong with what was typed is found before anything starts.
     let sources = choose(&options.scenarios)?;
-    let server = find_server(&options.server).await?;
+    let (server, runtime) = find_server(&options.server, &options.place).await?;
     ui::say(&format!("{server}: {}", server.path.display()));
     let settings = DrillSettings {
         server,
+        runtime,
         evidence_root: options.evidence.clone(),
         seed: options.seed,
     };
@@ -71,8 +75,46 @@ fn choose(names: &[String]) -> Result<Vec<Source>, Failure> {
     Ok(chosen.collect::<Result<_, _>>()?)
 }
 
-/// Finds the server once for all drills, and says so when it has to be downloaded.
-async fn find_server(choice: &ServerChoice) -> Result<ServerBinary, Failure> {
+/// Finds the server once for all drills, and where it is to run.
+async fn find_server(
+    choice: &ServerChoice,
+    place: &Place,
+) -> Result<(ServerBinary, Runtime), Failure> {
+    let runtime: Runtime = place.runtime.parse()?;
+    if runtime == Runtime::Container {
+        // Without an engine no drill can run, which is better known now.
+        let engine = ContainerEngine::find().await?;
+        ui::say(&format!("container engine {}", engine.version));
+        if let Some(image) = &place.image {
+            let server = identify_image(image).await?;
+            check_version(choice, &server)?;
+            return Ok((server, runtime));
+        }
+    } else if place.image.is_some() {
+        let text = "an image is run by containers only: add --runtime container";
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    Ok((find_binary(choice).await?, runtime))
+}
+
+/// An image runs what it runs; a version that was asked for has to be that.
+fn check_version(choice: &ServerChoice, server: &ServerBinary) -> Result<(), Failure> {
+    let Some(text) = &choice.server_version else {
+        return Ok(());
+    };
+    let wanted = parse_version(text)?;
+    if wanted == server.version {
+        return Ok(());
+    }
+    Err(Failure::from(BinaryError::WrongVersion {
+        path: server.path.clone(),
+        found: server.version.clone(),
+        wanted,
+    }))
+}
+
+/// Finds the server binary, and says so when it has to be downloaded.
+async fn find_binary(choice: &ServerChoice) -> Result<ServerBinary, Failure> {
     let mut request = ServerRequest::from_env()?;
     request.path.clone_from(&choice.server);
     request.offline |= choice.offline;

@@ -100,6 +100,7 @@ async fn restore_stream(restore: Restore) -> Outcome {
 async fn open(connect: &Connect) -> Result<Connection, Failure> {
     let settings = ConnectSettings {
         servers: connect.server.clone(),
+        in_order: false,
         user: connect.user.clone().zip(connect.password.clone()),
         credentials: connect.creds.clone(),
         domain: connect.js_domain.clone(),

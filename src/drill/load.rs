@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use lifeboat_harness::wait::pause_for;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -43,6 +43,9 @@ pub(super) struct Recorder {
 #[derive(Clone)]
 pub(super) struct Publisher {
     recorder: Recorder,
+    /// One for every node the cluster began with, so that a node which hangs or is cut off
+    /// stops its own clients only.
+    clients: Arc<[Connection]>,
     stream: StreamSpec,
     payload_bytes: usize,
     seed: u64,
@@ -60,9 +63,16 @@ pub(super) struct RunningLoad {
 }
 
 impl Publisher {
-    pub(super) fn new(recorder: Recorder, stream: &StreamSpec, load: Load, seed: u64) -> Self {
+    pub(super) fn new(
+        recorder: Recorder,
+        clients: Arc<[Connection]>,
+        stream: &StreamSpec,
+        load: Load,
+        seed: u64,
+    ) -> Self {
         Self {
             recorder,
+            clients,
             stream: stream.clone(),
             payload_bytes: load.payload_bytes,
             seed,
@@ -79,8 +89,9 @@ impl Publisher {
         &self.tally
     }
 
-    /// Publishes one message and writes down how that ended; whether it was acknowledged.
-    async fn publish(&self) -> bool {
+    /// Publishes one message as one client and writes down how that ended; whether it was
+    /// acknowledged.
+    pub(super) async fn publish(&self, client: &Connection) -> bool {
         let number = self.counter.fetch_add(1, Ordering::Relaxed) + 1;
         let (id, message) = self.message(number);
         let stream = self.stream.name.clone();
@@ -91,11 +102,7 @@ impl Publisher {
             headers: Digest::of_headers(&message.header_block()),
             payload: Digest::of(&message.payload),
         });
-        let answer = self
-            .recorder
-            .connection
-            .publish(&message, ANSWER_WITHIN)
-            .await;
+        let answer = client.publish(&message, ANSWER_WITHIN).await;
         let outcome = outcome_of(answer);
         let acknowledged = matches!(outcome, PublishOutcome::Acknowledged { .. });
         for tally in [&self.tally, &self.recorder.tally] {
@@ -137,11 +144,13 @@ impl Publisher {
     /// Publishes until so many messages were acknowledged; how many were when time ran out.
     pub(super) async fn publish_many(&self, count: u64, within: Duration) -> u64 {
         let mut acknowledged = 0;
+        // Across batches: whatever one client could not publish, another does.
+        let mut clients = self.clients.iter().cycle();
         let publishing = async {
             while acknowledged < count {
                 let missing = usize::try_from(count - acknowledged).unwrap_or(usize::MAX);
-                let mut batch = futures_util::stream::iter(0..missing)
-                    .map(|_| self.publish())
+                let mut batch = futures_util::stream::iter(clients.by_ref().take(missing))
+                    .map(|client| self.publish(client))
                     .buffer_unordered(BULK_IN_FLIGHT);
                 let before = acknowledged;
                 while let Some(was_acknowledged) = batch.next().await {
@@ -160,6 +169,13 @@ impl Publisher {
     async fn publish_at(self, rate: u32, mut stop: watch::Receiver<bool>) {
         let mut ticks = interval(Duration::from_secs(1) / rate);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let room = (IN_FLIGHT / self.clients.len()).max(1);
+        let clients: Vec<_> = self
+            .clients
+            .iter()
+            .map(|client| (client.clone(), Arc::new(Semaphore::new(room))))
+            .collect();
+        let mut turns = clients.iter().cycle();
         let mut under_way = JoinSet::new();
         loop {
             tokio::select! {
@@ -167,11 +183,21 @@ impl Publisher {
                 _ = ticks.tick() => {}
             }
             while under_way.try_join_next().is_some() {}
-            if under_way.len() >= IN_FLIGHT {
+            // The next client with room: one whose node hangs is passed over.
+            let mut candidates = turns.by_ref().take(clients.len());
+            let free = candidates.find_map(|(client, room)| {
+                let place = Arc::clone(room).try_acquire_owned().ok()?;
+                Some((client.clone(), place))
+            });
+            let Some((client, place)) = free else {
                 under_way.join_next().await;
-            }
+                continue;
+            };
             let publisher = self.clone();
-            under_way.spawn(async move { publisher.publish().await });
+            under_way.spawn(async move {
+                publisher.publish(&client).await;
+                drop(place);
+            });
         }
         while under_way.join_next().await.is_some() {}
     }

@@ -4,7 +4,9 @@
 mod choice;
 mod evidence;
 mod failure;
+mod faults;
 mod load;
+mod network;
 mod observe;
 mod replicas;
 mod run;

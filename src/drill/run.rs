@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat_harness::wait::{Probe, until};
-use lifeboat_harness::{Cluster, Error as HarnessError, ServerBinary, ServerRequest};
+use lifeboat_harness::{
+    Cluster, Error as HarnessError, Fault, Runtime, ServerBinary, ServerRequest, ServerSource,
+};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -14,23 +16,23 @@ use time::format_description::well_known::Rfc3339;
 use super::evidence::Evidence;
 use super::load::{Publisher, Recorder, RunningLoad};
 use super::watch::{Tally, Watcher};
-use super::world::World;
+use super::world::{World, connect};
 use super::{replicas, steps};
-use crate::jetstream::{ConnectSettings, Connection};
+use crate::jetstream::Connection;
 use crate::judge::{Judgement, Rules, RunRecord, StreamRules, judge};
 use crate::ledger::{Event, Ledger, LedgerError, StepEnd, read_ledger};
-use crate::scenario::{Scenario, Source, StreamSpec};
+use crate::scenario::{Scenario, Source, Step, StreamSpec};
 
 /// How long a fresh cluster may take to make a stream.
 const MADE_WITHIN: Duration = Duration::from_secs(30);
-/// Where nodes run, as reports call it.
-const RUNTIME: &str = "process";
 
 /// How to run drills.
 #[derive(Debug, Clone)]
 pub struct DrillSettings {
     /// The server that runs.
     pub server: ServerBinary,
+    /// Where its nodes run.
+    pub runtime: Runtime,
     /// Where the directories of runs are made.
     pub evidence_root: PathBuf,
     /// The seed of every random choice; a new one for every run when nothing is said.
@@ -83,7 +85,7 @@ pub async fn run_drill(
         scenario: scenario.name.clone(),
         server: server.version.to_string(),
         server_sha256: server.sha256.clone(),
-        runtime: String::from(RUNTIME),
+        runtime: settings.runtime.to_string(),
         seed,
         at: OffsetDateTime::now_utc()
             .format(&Rfc3339)
@@ -99,7 +101,7 @@ pub async fn run_drill(
         promise: scenario.promise.clone(),
         server: server.version.to_string(),
         server_sha256: server.sha256.clone(),
-        runtime: String::from(RUNTIME),
+        runtime: settings.runtime.to_string(),
         seed,
         judgement,
         expected: scenario.expect.verdict_for(&server.version),
@@ -156,7 +158,8 @@ async fn rehearse(
 ) -> Result<(), String> {
     watcher.stage(&format!("starting {} nodes", scenario.nodes));
     let cluster = start_cluster(scenario, settings, evidence).await?;
-    let connection = connect(&cluster).await?;
+    let connection = connect(&cluster, cluster.client_urls()).await?;
+    let clients = clients_of(&cluster).await?;
     for stream in &scenario.streams {
         make_stream(&connection, stream).await?;
     }
@@ -170,7 +173,10 @@ async fn rehearse(
     let publishers: Vec<_> = scenario
         .streams
         .iter()
-        .map(|stream| Publisher::new(recorder.clone(), stream, scenario.load, seed))
+        .map(|stream| {
+            let clients = Arc::clone(&clients);
+            Publisher::new(recorder.clone(), clients, stream, scenario.load, seed)
+        })
         .collect();
     let mut load = RunningLoad::start(&recorder, &scenario.streams, &publishers, scenario.load);
     let world = World::new(scenario, &cluster, evidence, recorder, publishers);
@@ -208,15 +214,26 @@ async fn start_cluster(
     settings: &DrillSettings,
     evidence: &Evidence,
 ) -> Result<Cluster, String> {
+    let server = &settings.server;
     let mut builder = Cluster::builder()
         .nodes(scenario.nodes)
-        .server(ServerRequest {
-            path: Some(settings.server.path.clone()),
-            version: Some(settings.server.version.clone()),
+        .runtime(settings.runtime)
+        .needs(scenario.steps.iter().filter_map(needs));
+    builder = if server.source == ServerSource::Image {
+        builder.found(server.clone())
+    } else {
+        // Looked at again: the file may have been replaced meanwhile.
+        builder.server(ServerRequest {
+            path: Some(server.path.clone()),
+            version: Some(server.version.clone()),
             ..ServerRequest::default()
-        });
+        })
+    };
     if let Some(interval) = &scenario.sync_interval {
         builder = builder.sync_interval(interval);
+    }
+    if let Some(bytes) = scenario.disk_bytes {
+        builder = builder.disk_size(bytes);
     }
     match builder.start().await {
         Ok(cluster) => Ok(cluster),
@@ -231,15 +248,32 @@ async fn start_cluster(
     }
 }
 
-async fn connect(cluster: &Cluster) -> Result<Connection, String> {
-    let user = cluster.credentials();
-    Connection::open(&ConnectSettings {
-        servers: cluster.client_urls(),
-        user: Some((user.user.clone(), user.password.clone())),
-        ..ConnectSettings::default()
-    })
-    .await
-    .map_err(|error| error.to_string())
+/// What a step needs of the runtime.
+fn needs(step: &Step) -> Option<Fault> {
+    match step {
+        Step::Cut { .. } | Step::Delay { .. } | Step::Heal { .. } => Some(Fault::Network),
+        Step::FillDisk { .. } | Step::FreeDisk { .. } => Some(Fault::FullDisk),
+        Step::ReadOnly { .. } | Step::Writable { .. } => Some(Fault::ReadOnlyStore),
+        Step::LimitMemory { .. } => Some(Fault::MemoryLimit),
+        Step::Publish { .. } | Step::Run { .. } | Step::Kill { .. } | Step::Stop { .. } => None,
+        Step::Pause { .. } | Step::Resume { .. } | Step::Start { .. } => None,
+        Step::AddNode { .. } | Step::PeerRemove { .. } | Step::StepDown { .. } => None,
+        Step::Unavailable { .. } | Step::Wait { .. } | Step::NoReplacement { .. } => None,
+        Step::Backup { .. } | Step::DeleteStream { .. } | Step::Restore { .. } => None,
+        Step::Elect { .. } | Step::Refuse { .. } => None,
+        Step::StartFails { .. } | Step::Ends { .. } => None,
+    }
+}
+
+/// A client for every node, which goes to the others only when it loses its own.
+async fn clients_of(cluster: &Cluster) -> Result<Arc<[Connection]>, String> {
+    let mut urls = cluster.client_urls();
+    let mut clients = Vec::new();
+    for _ in 0..urls.len() {
+        clients.push(connect(cluster, urls.clone()).await?);
+        urls.rotate_left(1);
+    }
+    Ok(clients.into())
 }
 
 /// Makes a stream and its consumers; tried again while a fresh cluster still settles.

@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant};
 
 use lifeboat_harness::wait::{Probe, TimedOut, pause_for, until};
-use lifeboat_harness::{Node, StoreArea};
 
 use super::choice::{choose, members};
 use super::failure::{Failure, broken, by_engine, by_harness, impossible};
 use super::observe::{copies, live, whole_replicas};
 use super::world::World;
+use super::{faults, network};
 use crate::backup::{BackupOptions, RestoreOptions, back_up_stream, remove_stream, restore_stream};
-use crate::ledger::{Event, FaultKind, StepEnd};
-use crate::scenario::{NodeChoice, Step};
+use crate::ledger::{Event, StepEnd};
+use crate::scenario::Step;
 
 /// How long a step that publishes many messages may take.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(120);
@@ -20,7 +20,7 @@ const UNAVAILABLE_FOR: Duration = Duration::from_secs(1);
 /// How often something that must not happen is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-type Outcome = Result<(), Failure>;
+pub(super) type Outcome = Result<(), Failure>;
 
 /// Carries out one step, and writes down that it began and how it ended.
 pub(super) async fn carry_out(world: &World<'_>, number: usize, step: &Step) -> StepEnd {
@@ -52,44 +52,45 @@ async fn perform(world: &World<'_>, step: &Step) -> Outcome {
             pause_for(*time).await;
             Ok(())
         }
-        Step::Kill { node, alias, wipe } => kill(world, node, alias, *wipe).await,
-        Step::Stop { node, alias } => {
-            let node = fault(world, node, alias, FaultKind::Stop).await?;
-            node.stop().await.map_err(impossible)?;
-            done(world, &node)
+        Step::Kill { node, alias, wipe } => faults::kill(world, node, alias, *wipe).await,
+        Step::Stop { node, alias } => faults::stop(world, node, alias).await,
+        Step::Pause { node, alias } => faults::pause(world, node, alias).await,
+        Step::Resume { node } => faults::resume(world, node).await,
+        Step::Start { node } => faults::start(world, node).await,
+        Step::StartFails { node } => faults::start_fails(world, node).await,
+        Step::Ends { node, within } => faults::ends(world, node, *within).await,
+        Step::FillDisk { node, alias } => faults::fill_disk(world, node, alias).await,
+        Step::FreeDisk { node } => faults::free_disk(world, node).await,
+        Step::ReadOnly { node } => faults::read_only(world, node).await,
+        Step::Writable { node } => faults::writable(world, node).await,
+        Step::LimitMemory { node, alias, bytes } => {
+            faults::limit_memory(world, node, alias, *bytes).await
         }
-        Step::Pause { node, alias } => {
-            let node = fault(world, node, alias, FaultKind::Pause).await?;
-            node.pause().await.map_err(impossible)?;
-            done(world, &node)
+        Step::Cut {
+            network,
+            alias,
+            ways,
+        } => network::cut(world, network, alias.as_deref(), *ways).await,
+        Step::Delay { network, alias, by } => {
+            network::delay(world, network, alias.as_deref(), *by).await
         }
-        Step::Resume { node } => {
-            let node = choose(world, node).await?;
-            world.cluster.node(&node).resume().await.map_err(impossible)
-        }
-        Step::Start { node } => {
-            let node = choose(world, node).await?;
-            world.cluster.node(&node).start().await.map_err(impossible)
-        }
-        Step::AddNode { alias } => {
-            let node = world.cluster.add_node().await.map_err(by_harness)?;
-            world.name_node(alias, node.name());
-            world.note(format!("{} joined", node.name()));
-            Ok(())
-        }
+        Step::Heal { network } => network::heal(world, network.as_ref()).await,
+        Step::Elect {
+            stream,
+            not,
+            within,
+        } => network::elect(world, stream, not, *within).await,
+        Step::Refuse {
+            node,
+            stream,
+            watched,
+        } => network::refuse(world, node, stream, *watched).await,
+        Step::AddNode { alias } => add_node(world, alias).await,
         Step::PeerRemove { node } => {
             let node = choose(world, node).await?;
             world.cluster.peer_remove(&node).await.map_err(by_harness)
         }
-        Step::StepDown { stream } => {
-            let leader = world
-                .cluster
-                .step_down_stream(stream)
-                .await
-                .map_err(by_harness)?;
-            world.note(format!("{leader} leads {stream} now"));
-            Ok(())
-        }
+        Step::StepDown { stream } => step_down(world, stream).await,
         Step::Unavailable { stream, within } => unavailable(world, stream, *within).await,
         Step::Wait {
             stream,
@@ -98,14 +99,7 @@ async fn perform(world: &World<'_>, step: &Step) -> Outcome {
         } => wait(world, stream, *replicas, *within).await,
         Step::NoReplacement { stream, watched } => no_replacement(world, stream, *watched).await,
         Step::Backup { stream, name } => backup(world, stream, name).await,
-        Step::DeleteStream { stream, within } => {
-            world.record(Event::Deleting {
-                stream: stream.clone(),
-            });
-            remove_stream(&world.recorder.connection, stream, *within)
-                .await
-                .map_err(broken)
-        }
+        Step::DeleteStream { stream, within } => delete_stream(world, stream, *within).await,
         Step::Restore { backup } => restore(world, backup).await,
     }
 }
@@ -123,53 +117,26 @@ async fn publish(world: &World<'_>, stream: &str, messages: u64) -> Outcome {
     )))
 }
 
-/// Chooses the node of a fault, names it, and writes down that it is about to be hit.
-async fn fault<'a>(
-    world: &World<'a>,
-    choice: &NodeChoice,
-    alias: &str,
-    fault: FaultKind,
-) -> Result<Node<'a>, Failure> {
-    // A server that died by itself is no fault of ours, and can't be hit by one.
-    world.cluster.check_alive().await.map_err(impossible)?;
-    let node = choose(world, choice).await?;
-    world.name_node(alias, &node);
-    world.note(format!("{choice} is {node}"));
-    world.record(Event::FaultBegan {
-        fault,
-        node: node.clone(),
-    });
-    Ok(world.cluster.node(&node))
-}
-
-fn done(world: &World<'_>, node: &Node<'_>) -> Outcome {
-    world.record(Event::FaultDone {
-        node: node.name().to_owned(),
-    });
+async fn add_node(world: &World<'_>, alias: &str) -> Outcome {
+    let node = world.cluster.add_node().await.map_err(by_harness)?;
+    world.name_node(alias, node.name());
+    world.note(format!("{} joined", node.name()));
     Ok(())
 }
 
-async fn kill(world: &World<'_>, choice: &NodeChoice, alias: &str, wipe: bool) -> Outcome {
-    let kind = if wipe {
-        FaultKind::KillAndWipe
-    } else {
-        FaultKind::Kill
-    };
-    let node = fault(world, choice, alias, kind).await?;
-    node.kill().await.map_err(impossible)?;
-    if wipe {
-        node.wipe().await.map_err(impossible)?;
-        // A fault that was not injected proves nothing, so the disk is looked at.
-        let rest = world.evidence.store("not-wiped", node.name());
-        let found = node.copy_store(&StoreArea::All, &rest).await;
-        if found.map_err(impossible)? {
-            return Err(impossible(format!(
-                "the disk of {} is still there",
-                node.name()
-            )));
-        }
-    }
-    done(world, &node)
+async fn step_down(world: &World<'_>, stream: &str) -> Outcome {
+    let leader = world.cluster.step_down_stream(stream).await;
+    let leader = leader.map_err(by_harness)?;
+    world.note(format!("{leader} leads {stream} now"));
+    Ok(())
+}
+
+async fn delete_stream(world: &World<'_>, stream: &str, within: Duration) -> Outcome {
+    world.record(Event::Deleting {
+        stream: stream.to_owned(),
+    });
+    let removed = remove_stream(&world.recorder.connection, stream, within).await;
+    removed.map_err(broken)
 }
 
 /// Waits until the load gets nothing acknowledged for a while, although it asks.

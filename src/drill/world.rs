@@ -7,6 +7,7 @@ use lifeboat_harness::Cluster;
 
 use super::evidence::Evidence;
 use super::load::{Publisher, Recorder};
+use crate::jetstream::{ConnectSettings, Connection};
 use crate::ledger::Event;
 use crate::scenario::Scenario;
 
@@ -25,6 +26,19 @@ pub(super) struct World<'a> {
 struct Names {
     nodes: BTreeMap<String, String>,
     backups: BTreeMap<String, String>,
+}
+
+/// Connects as the cluster's user to the first of these addresses that answers.
+pub(super) async fn connect(cluster: &Cluster, servers: Vec<String>) -> Result<Connection, String> {
+    let user = cluster.credentials();
+    Connection::open(&ConnectSettings {
+        servers,
+        in_order: true,
+        user: Some((user.user.clone(), user.password.clone())),
+        ..ConnectSettings::default()
+    })
+    .await
+    .map_err(|error| error.to_string())
 }
 
 impl<'a> World<'a> {

@@ -28,6 +28,8 @@ const PING_EVERY: Duration = Duration::from_secs(2);
 pub struct ConnectSettings {
     /// Addresses such as `nats://127.0.0.1:4222`; any of them will do.
     pub servers: Vec<String>,
+    /// The first address is tried first, the next when it does not answer; else any.
+    pub in_order: bool,
     /// User and password.
     pub user: Option<(String, String)>,
     /// A credentials file, as `nsc` writes it.
@@ -64,6 +66,9 @@ impl Connection {
             .ping_interval(PING_EVERY)
             .connection_timeout(CONNECT_WITHIN)
             .reconnect_delay_callback(|_| Duration::from_millis(100));
+        if settings.in_order {
+            options = options.retain_servers_order();
+        }
         if let Some((user, password)) = &settings.user {
             options = options.user_and_password(user.clone(), password.clone());
         }

@@ -57,6 +57,16 @@ pub enum FaultKind {
     Stop,
     /// A server was frozen.
     Pause,
+    /// The network between nodes was cut.
+    Cut,
+    /// The network between nodes was slowed down.
+    Delay,
+    /// A node's disk was filled.
+    FillDisk,
+    /// A node's store was made read-only.
+    ReadOnly,
+    /// A node's memory was limited.
+    LimitMemory,
 }
 
 /// Which acknowledged messages a scenario says are gone.

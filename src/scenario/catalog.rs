@@ -18,11 +18,12 @@ macro_rules! built_in {
 }
 
 /// The core drills, compiled in so that the program needs no files beside it.
-const BUILT_IN: [(&str, &str); 6] = [
+const BUILT_IN: [(&str, &str); 7] = [
     built_in!("r3-follower-replaced"),
     built_in!("r3-leader-replaced"),
     built_in!("r3-not-removed"),
     built_in!("r3-no-spare"),
+    built_in!("r3-leader-cut-off"),
     built_in!("r1-restored-from-backup"),
     built_in!("r1-without-backup"),
 ];

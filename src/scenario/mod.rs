@@ -6,10 +6,13 @@ mod diagnostic;
 mod names;
 mod resolve;
 mod resolved;
+mod steps;
 mod values;
 mod written;
 
 pub use catalog::{Catalog, Source};
 pub use diagnostic::Diagnostic;
 pub use resolve::load;
-pub use resolved::{Expectations, KnownVerdict, Load, NodeChoice, Scenario, Step, StreamSpec};
+pub use resolved::{
+    Expectations, KnownVerdict, Load, NetworkPart, NodeChoice, Scenario, Step, StreamSpec, Ways,
+};

@@ -20,19 +20,24 @@ impl Resolver<'_> {
     }
 
     pub(super) fn node(&self, choice: &Spanned<String>) -> Result<NodeChoice> {
-        let text = choice.get_ref().trim();
+        self.node_named(choice.get_ref(), &choice.span())
+    }
+
+    /// The node that a text which stands there names.
+    pub(super) fn node_named(&self, text: &str, span: &Range<usize>) -> Result<NodeChoice> {
+        let text = text.trim();
         if text == "meta leader" {
             return Ok(NodeChoice::MetaLeader);
         }
         if let Some((role, stream)) = text.split_once(" of ") {
-            let stream = self.stream_named(stream.trim(), choice.span())?;
+            let stream = self.stream_named(stream.trim(), span.clone())?;
             return match role.trim() {
                 "leader" | "replica" => Ok(NodeChoice::LeaderOf(stream)),
                 "follower" => Ok(NodeChoice::FollowerOf(stream)),
                 "spare" => Ok(NodeChoice::SpareOf(stream)),
                 other => {
                     let hint = meant(other, &["leader", "follower", "replica", "spare"]);
-                    Err(self.pointer.value(choice, format!("`{other}` of a stream is no node; expected leader, follower, replica or spare{hint}")))
+                    Err(self.pointer.at(span.clone(), format!("`{other}` of a stream is no node; expected leader, follower, replica or spare{hint}")))
                 }
             };
         }
@@ -46,7 +51,7 @@ impl Resolver<'_> {
         let mut all = named;
         all.extend(self.aliases.iter().cloned());
         let known = all.join(", ");
-        Err(self.pointer.value(choice, format!("`{text}` is no node; expected one of {known}, or `leader of STREAM`, `follower of STREAM`, `spare of STREAM`, `meta leader`{}", meant(text, &all))))
+        Err(self.pointer.at(span.clone(), format!("`{text}` is no node; expected one of {known}, or `leader of STREAM`, `follower of STREAM`, `spare of STREAM`, `meta leader`{}", meant(text, &all))))
     }
 
     pub(super) fn node_and_alias(&mut self, on: &written::OnNode) -> Result<(NodeChoice, String)> {

@@ -52,6 +52,7 @@ pub fn load(path: &Path, text: &str) -> Result<Scenario> {
         streams: Vec::new(),
         aliases: BTreeSet::new(),
         backups: BTreeSet::new(),
+        bounded_disk: false,
     }
     .resolve(file)
 }
@@ -63,6 +64,8 @@ pub(super) struct Resolver<'a> {
     pub(super) streams: Vec<String>,
     pub(super) aliases: BTreeSet<String>,
     pub(super) backups: BTreeSet<String>,
+    /// Whether the nodes' disks have a size.
+    pub(super) bounded_disk: bool,
 }
 
 impl Resolver<'_> {
@@ -93,6 +96,9 @@ impl Resolver<'_> {
                 .pointer
                 .at(0..0, "a drill needs steps: add a [[step]] table"));
         }
+        self.bounded_disk = file.cluster.disk.is_some();
+        let disk = file.cluster.disk.as_ref();
+        let disk_bytes = disk.map(|disk| self.pointer.bytes(disk)).transpose()?;
         let mut steps = Vec::new();
         for step in &file.step {
             steps.push(self.step(step)?);
@@ -104,6 +110,7 @@ impl Resolver<'_> {
             about,
             nodes: self.nodes,
             sync_interval: file.cluster.sync_interval,
+            disk_bytes,
             streams,
             load,
             steps,
@@ -192,92 +199,6 @@ impl Resolver<'_> {
         Ok(Load {
             rate: u32::try_from(rate).unwrap_or(u32::MAX),
             payload_bytes,
-        })
-    }
-
-    fn step(&mut self, step: &Spanned<written::Step>) -> Result<Step> {
-        use written::Step as Written;
-        Ok(match step.get_ref() {
-            Written::Publish(publish) => Step::Publish {
-                stream: self.known_stream(&publish.stream)?,
-                messages: self
-                    .pointer
-                    .count(&publish.messages, 1..=10_000_000, "messages")?
-                    as u64,
-            },
-            Written::Run(time) => Step::Run {
-                time: self.pointer.time(time)?,
-            },
-            Written::Kill(kill) => self.kill(kill)?,
-            Written::Stop(on) => {
-                let (node, alias) = self.node_and_alias(on)?;
-                Step::Stop { node, alias }
-            }
-            Written::Pause(on) => {
-                let (node, alias) = self.node_and_alias(on)?;
-                Step::Pause { node, alias }
-            }
-            Written::Resume(on) => Step::Resume {
-                node: self.node(&on.node)?,
-            },
-            Written::Start(on) => Step::Start {
-                node: self.node(&on.node)?,
-            },
-            Written::AddNode(add) => Step::AddNode {
-                alias: match &add.alias {
-                    Some(alias) => self.new_alias(alias)?,
-                    None => String::from("new node"),
-                },
-            },
-            Written::PeerRemove(on) => Step::PeerRemove {
-                node: self.node(&on.node)?,
-            },
-            Written::LeaderStepsDown(on) => Step::StepDown {
-                stream: self.known_stream(&on.stream)?,
-            },
-            Written::Unavailable(on) => Step::Unavailable {
-                stream: self.known_stream(&on.stream)?,
-                within: self.pointer.within(on.within.as_ref())?,
-            },
-            Written::Wait(wait) => Step::Wait {
-                stream: self.known_stream(&wait.stream)?,
-                replicas: self.pointer.count(&wait.replicas, 1..=5, "replicas")?,
-                within: self.pointer.within(wait.within.as_ref())?,
-            },
-            Written::NoReplacement(watch) => Step::NoReplacement {
-                stream: self.known_stream(&watch.stream)?,
-                watched: self.pointer.time(&watch.watched)?,
-            },
-            Written::Backup(backup) => self.backup(backup)?,
-            Written::DeleteStream(on) => Step::DeleteStream {
-                stream: self.known_stream(&on.stream)?,
-                within: self.pointer.within(on.within.as_ref())?,
-            },
-            Written::Restore(restore) => Step::Restore {
-                backup: self.known_backup(&restore.backup)?,
-            },
-        })
-    }
-
-    fn kill(&mut self, kill: &written::Kill) -> Result<Step> {
-        let node = self.node(&kill.node)?;
-        Ok(Step::Kill {
-            alias: self.alias(kill.alias.as_ref(), &kill.node)?,
-            node,
-            wipe: kill.wipe,
-        })
-    }
-
-    fn backup(&mut self, backup: &written::Backup) -> Result<Step> {
-        let name = self.pointer.word(&backup.name, "a backup's name")?;
-        if !self.backups.insert(name.clone()) {
-            return Err(self
-                .pointer
-                .value(&backup.name, format!("there are two backups `{name}`")));
-        }
-        Ok(Step::Backup {
-            stream: self.known_stream(&backup.stream)?,
-            name,
         })
     }
 

@@ -23,6 +23,8 @@ pub struct Scenario {
     pub nodes: usize,
     /// How often servers sync to disk; their own default when empty.
     pub sync_interval: Option<String>,
+    /// How many bytes each node's disk has; as many as there are when nothing is said.
+    pub disk_bytes: Option<u64>,
     /// The streams.
     pub streams: Vec<StreamSpec>,
     /// The load that runs through every step.
@@ -87,6 +89,48 @@ impl fmt::Display for NodeChoice {
     }
 }
 
+/// Which part of the network a step is about: that between two sets of nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NetworkPart {
+    /// One set.
+    pub nodes: Vec<NodeChoice>,
+    /// The other; everybody else when empty.
+    pub from: Vec<NodeChoice>,
+    /// Whether the clients of the first set are concerned as well.
+    pub clients: bool,
+}
+
+impl fmt::Display for NetworkPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |nodes: &[NodeChoice]| {
+            let names: Vec<_> = nodes.iter().map(ToString::to_string).collect();
+            names.join(", ")
+        };
+        f.write_str(&list(&self.nodes))?;
+        match &*self.from {
+            [] => f.write_str(" and all other nodes")?,
+            from => write!(f, " and {}", list(from))?,
+        }
+        f.write_str(if self.clients {
+            ", its clients too"
+        } else {
+            ""
+        })
+    }
+}
+
+/// In which directions nothing passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ways {
+    /// In both.
+    Both,
+    /// What the first set sends is lost.
+    Out,
+    /// What is sent to the first set is lost.
+    In,
+}
+
 /// One thing that happens.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -132,15 +176,68 @@ pub enum Step {
     DeleteStream { stream: String, within: Duration },
     /// Restore a stream from a backup of an earlier step.
     Restore { backup: String },
+    /// Cut the network between nodes.
+    Cut {
+        network: NetworkPart,
+        alias: Option<String>,
+        ways: Ways,
+    },
+    /// Have everything between nodes arrive later.
+    Delay {
+        network: NetworkPart,
+        alias: Option<String>,
+        by: Duration,
+    },
+    /// Heal part of the network, or all of it.
+    Heal { network: Option<NetworkPart> },
+    /// Wait until another node than this one leads a stream.
+    Elect {
+        stream: String,
+        not: NodeChoice,
+        within: Duration,
+    },
+    /// Watch that a node takes no messages of its clients.
+    Refuse {
+        node: NodeChoice,
+        stream: String,
+        watched: Duration,
+    },
+    /// Fill a node's disk.
+    FillDisk { node: NodeChoice, alias: String },
+    /// Give a node the space on its disk back.
+    FreeDisk { node: NodeChoice },
+    /// Have an ended server find its store read-only.
+    ReadOnly { node: NodeChoice },
+    /// Have an ended server find its store writable again.
+    Writable { node: NodeChoice },
+    /// See that an ended server does not start.
+    StartFails { node: NodeChoice },
+    /// Limit a node's memory, or no longer.
+    LimitMemory {
+        node: NodeChoice,
+        alias: String,
+        bytes: Option<u64>,
+    },
+    /// Wait until a server ends by itself.
+    Ends { node: NodeChoice, within: Duration },
 }
 
 impl Step {
     /// Whether it breaks something.
     pub fn is_fault(&self) -> bool {
-        matches!(
-            self,
-            Self::Kill { .. } | Self::Stop { .. } | Self::Pause { .. }
-        )
+        match self {
+            Self::Kill { .. } | Self::Stop { .. } | Self::Pause { .. } => true,
+            Self::Cut { .. } | Self::Delay { .. } | Self::FillDisk { .. } => true,
+            Self::ReadOnly { .. } => true,
+            Self::LimitMemory { bytes, .. } => bytes.is_some(),
+            Self::Publish { .. } | Self::Run { .. } | Self::Resume { .. } => false,
+            Self::Start { .. } | Self::AddNode { .. } | Self::PeerRemove { .. } => false,
+            Self::StepDown { .. } | Self::Unavailable { .. } | Self::Wait { .. } => false,
+            Self::NoReplacement { .. } | Self::Backup { .. } | Self::DeleteStream { .. } => false,
+            Self::Restore { .. } | Self::Heal { .. } | Self::Elect { .. } => false,
+            Self::Refuse { .. } | Self::FreeDisk { .. } | Self::Writable { .. } => false,
+            Self::StartFails { .. } | Self::Ends { .. } => false,
+        }
     }
 }
 
@@ -176,6 +273,40 @@ impl fmt::Display for Step {
             Self::Backup { stream, .. } => write!(f, "back {stream} up"),
             Self::DeleteStream { stream, .. } => write!(f, "delete {stream}"),
             Self::Restore { backup } => write!(f, "restore from backup `{backup}`"),
+            Self::Cut { network, ways, .. } => match ways {
+                Ways::Both => write!(f, "cut the network between {network}"),
+                Ways::Out | Ways::In => write!(f, "cut the network between {network}, one way"),
+            },
+            Self::Delay { network, by, .. } => {
+                write!(f, "delay the network between {network} by {by:?}")
+            }
+            Self::Heal { network: None } => f.write_str("heal the network"),
+            Self::Heal {
+                network: Some(network),
+            } => write!(f, "heal the network between {network}"),
+            Self::Elect { stream, not, .. } => {
+                write!(f, "wait until another node than {not} leads {stream}")
+            }
+            Self::Refuse {
+                node,
+                stream,
+                watched,
+            } => write!(
+                f,
+                "see for {watched:?} that {node} takes nothing for {stream}"
+            ),
+            Self::FillDisk { node, .. } => write!(f, "fill the disk of {node}"),
+            Self::FreeDisk { node } => write!(f, "free the disk of {node}"),
+            Self::ReadOnly { node } => write!(f, "make the store of {node} read-only"),
+            Self::Writable { node } => write!(f, "make the store of {node} writable"),
+            Self::StartFails { node } => write!(f, "see that {node} does not start"),
+            Self::LimitMemory {
+                node,
+                bytes: Some(bytes),
+                ..
+            } => write!(f, "limit the memory of {node} to {bytes} bytes"),
+            Self::LimitMemory { node, .. } => write!(f, "limit the memory of {node} no longer"),
+            Self::Ends { node, .. } => write!(f, "wait until the server of {node} ends"),
         }
     }
 }

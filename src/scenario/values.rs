@@ -15,7 +15,9 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// Units of time, in milliseconds.
 const TIME_UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
 /// Units of size, in bytes.
-const SIZE_UNITS: [(&str, u64); 5] = [
+const SIZE_UNITS: [(&str, u64); 7] = [
+    ("GiB", 1 << 30),
+    ("GB", 1_000_000_000),
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
     ("kB", 1000),
@@ -39,6 +41,11 @@ impl Pointer<'_> {
             .ok()
             .filter(|bytes| *bytes <= 8 << 20)
             .ok_or_else(|| self.value(text, "a message of more than 8 MiB is none"))
+    }
+
+    /// A size of something larger than a message.
+    pub(super) fn bytes(&self, text: &Spanned<String>) -> Result<u64> {
+        self.quantity(text, &SIZE_UNITS, "a size such as `64MiB` or `1GiB`")
     }
 
     fn quantity(&self, text: &Spanned<String>, units: &[(&str, u64)], what: &str) -> Result<u64> {

@@ -29,6 +29,8 @@ pub(super) struct File {
 pub(super) struct Cluster {
     pub(super) nodes: Option<Spanned<i64>>,
     pub(super) sync_interval: Option<String>,
+    /// How large each node's disk is.
+    pub(super) disk: Option<Spanned<String>>,
 }
 
 /// `[[stream]]`
@@ -73,6 +75,18 @@ pub(super) enum Step {
     Backup(Backup),
     DeleteStream(OnStreamWithin),
     Restore(Restore),
+    Cut(Cut),
+    Delay(Delay),
+    Heal(Heal),
+    Elect(Elect),
+    Refuse(Refuse),
+    FillDisk(OnNode),
+    FreeDisk(OnNode),
+    ReadOnly(OnNode),
+    Writable(OnNode),
+    StartFails(OnNode),
+    LimitMemory(LimitMemory),
+    Ends(Ends),
 }
 
 #[derive(Debug, Deserialize)]
@@ -148,6 +162,79 @@ pub(super) struct Backup {
 #[serde(deny_unknown_fields)]
 pub(super) struct Restore {
     pub(super) backup: Spanned<String>,
+}
+
+/// One node or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "a node, or an array of nodes")]
+pub(super) enum Nodes {
+    One(String),
+    Several(Vec<String>),
+}
+
+/// The network between `node` and `from`, or between `node` and everybody else.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cut {
+    pub(super) node: Spanned<Nodes>,
+    #[serde(rename = "as")]
+    pub(super) alias: Option<Spanned<String>>,
+    pub(super) from: Option<Spanned<Nodes>>,
+    pub(super) way: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) clients: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Delay {
+    pub(super) node: Spanned<Nodes>,
+    #[serde(rename = "as")]
+    pub(super) alias: Option<Spanned<String>>,
+    pub(super) from: Option<Spanned<Nodes>>,
+    pub(super) by: Spanned<String>,
+    #[serde(default)]
+    pub(super) clients: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Heal {
+    pub(super) node: Option<Spanned<Nodes>>,
+    pub(super) from: Option<Spanned<Nodes>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Elect {
+    pub(super) stream: Spanned<String>,
+    pub(super) not: Spanned<String>,
+    pub(super) within: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Refuse {
+    pub(super) node: Spanned<String>,
+    pub(super) stream: Spanned<String>,
+    #[serde(rename = "for")]
+    pub(super) watched: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitMemory {
+    pub(super) node: Spanned<String>,
+    #[serde(rename = "as")]
+    pub(super) alias: Option<Spanned<String>>,
+    pub(super) to: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ends {
+    pub(super) node: Spanned<String>,
+    pub(super) within: Option<Spanned<String>>,
 }
 
 /// `[expect]`

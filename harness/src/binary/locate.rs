@@ -27,6 +27,8 @@ pub enum ServerSource {
     Path,
     /// Downloaded just now.
     Download,
+    /// The server of a container image: its path is the image's name, its digest the image's.
+    Image,
 }
 
 /// What is wished for. The default is the newest stable version, from wherever it can be had.

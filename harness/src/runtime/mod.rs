@@ -1,16 +1,22 @@
 //! Where nodes run. Nothing above this trait may assume a local process, or a shared disk.
 
+pub(crate) mod container;
 pub(crate) mod process;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::str::FromStr;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::config::{ClusterSettings, NodeSettings};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fault::Fault;
+
+/// How much of a log an error carries.
+const LOG_TAIL_LINES: usize = 15;
 
 /// Names a node for as long as the cluster lives, while its server name may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,8 +33,8 @@ impl fmt::Display for NodeKey {
 pub(crate) enum Routing {
     /// Through links, bound on this address, which the harness can break.
     Links(IpAddr),
-    /// By themselves, at this port of hosts that are called as their keys are written.
-    Direct(u16),
+    /// By themselves, see [`Host::peer_address`].
+    Direct,
 }
 
 /// Where a started node really listens, as seen from the harness.
@@ -78,11 +84,58 @@ impl fmt::Display for StoreArea {
     }
 }
 
+/// Where the nodes of a cluster run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Runtime {
+    /// As child processes on loopback: nothing to install but a server binary.
+    #[default]
+    Process,
+    /// As containers of a container engine on a network of their own.
+    Container,
+}
+
+impl Runtime {
+    /// What the environment wishes (`LIFEBOAT_RUNTIME`): `process`, unless it says `container`.
+    ///
+    /// # Errors
+    /// [`Error::BadRuntime`] when it says something else.
+    pub fn from_env() -> Result<Self> {
+        match std::env::var_os("LIFEBOAT_RUNTIME") {
+            Some(text) if !text.is_empty() => text.to_string_lossy().parse(),
+            Some(_) | None => Ok(Self::Process),
+        }
+    }
+}
+
+impl FromStr for Runtime {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let known = [Self::Process, Self::Container];
+        let found = known.into_iter().find(|one| one.to_string() == text);
+        found.ok_or_else(|| Error::BadRuntime(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Process => "process",
+            Self::Container => "container",
+        })
+    }
+}
+
 /// A way to run nodes.
 #[async_trait]
-pub(crate) trait Runtime: fmt::Debug + Send + Sync {
+pub(crate) trait Host: fmt::Debug + Send + Sync {
     /// How servers reach each other; the same for as long as the cluster lives.
     fn routing(&self) -> Routing;
+
+    /// Where other servers reach a node, host and port, when routing is direct.
+    fn peer_address(&self, key: NodeKey) -> String;
 
     /// Starts a node's server and returns once it listens.
     async fn launch(
@@ -96,7 +149,7 @@ pub(crate) trait Runtime: fmt::Debug + Send + Sync {
     fn possible(&self, fault: Fault) -> std::result::Result<(), String>;
 
     /// Does something to a running node. A pause has taken effect when this returns; how an
-    /// ending went is seen by [`Runtime::exited`].
+    /// ending went is seen by [`Host::exited`].
     async fn signal(&self, key: NodeKey, signal: Signal) -> Result<()>;
 
     /// How the node's server ended, or nothing while it runs.
@@ -104,6 +157,18 @@ pub(crate) trait Runtime: fmt::Debug + Send + Sync {
 
     /// Removes part of a stopped node's disk.
     async fn wipe(&self, key: NodeKey, area: &StoreArea) -> Result<()>;
+
+    /// Fills a node's disk up. Asked only for what is [possible](Host::possible).
+    async fn fill_disk(&self, key: NodeKey) -> Result<()>;
+
+    /// Gives the space back.
+    async fn free_disk(&self, key: NodeKey) -> Result<()>;
+
+    /// Makes a stopped node's store read-only, or writable again, from its next start on.
+    async fn set_read_only(&self, key: NodeKey, read_only: bool) -> Result<()>;
+
+    /// Limits a node's memory, at once and at every later start, or no longer.
+    async fn limit_memory(&self, key: NodeKey, bytes: Option<u64>) -> Result<()>;
 
     /// Copies part of a stopped node's disk to a local directory; whether there was any.
     async fn copy_store(&self, key: NodeKey, area: &StoreArea, to: &Path) -> Result<bool>;
@@ -113,4 +178,14 @@ pub(crate) trait Runtime: fmt::Debug + Send + Sync {
 
     /// The end of a node's log.
     async fn log_tail(&self, key: NodeKey) -> String;
+
+    /// Leaves configurations, logs and stores in a local directory when the host is dropped.
+    fn keep(&self, at: &Path);
+}
+
+/// The last lines of a log.
+fn tail(log: &[u8]) -> String {
+    let log = String::from_utf8_lossy(log);
+    let lines: Vec<_> = log.lines().collect();
+    lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
 }

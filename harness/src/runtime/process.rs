@@ -14,8 +14,8 @@ use rustix::process::{Pid, Signal as Os, WaitId, WaitIdOptions, kill_process, wa
 use serde::Deserialize;
 use tokio::runtime::Handle;
 
-use super::{Addresses, NodeKey, Routing, Runtime, Signal, StoreArea};
-use crate::config::{ClusterSettings, NodeSettings, Placement, render};
+use super::{Addresses, Host, NodeKey, Routing, Signal, StoreArea, tail};
+use crate::config::{ClusterSettings, NodeSettings, Placement, Ports, render};
 use crate::error::{Error, Result, io_error};
 use crate::fault::Fault;
 use crate::scratch::copy_tree;
@@ -25,12 +25,10 @@ use crate::wait::{Probe, until};
 const LISTENS_WITHIN: Duration = Duration::from_secs(20);
 /// How long a server may take to freeze; usually less than a millisecond.
 const FREEZES_WITHIN: Duration = Duration::from_secs(10);
-/// How much of a log an error carries.
-const LOG_TAIL_LINES: usize = 15;
 
 /// Runs nodes as children of the keeper's thread.
 #[derive(Debug)]
-pub(crate) struct ProcessRuntime {
+pub(crate) struct ProcessHost {
     binary: PathBuf,
     root: PathBuf,
     keeper: Handle,
@@ -47,7 +45,7 @@ struct PortsFile {
     cluster: Vec<String>,
 }
 
-impl ProcessRuntime {
+impl ProcessHost {
     pub(crate) fn new(binary: PathBuf, root: PathBuf, keeper: Handle) -> Self {
         Self {
             binary,
@@ -94,7 +92,7 @@ impl ProcessRuntime {
             Placement {
                 listen: "127.0.0.1",
                 store: &store,
-                ports: &home,
+                ports: Ports::Picked { told_in: &home },
             },
         );
         fs::write(&config, text).map_err(io_error(format!("writing {}", config.display())))?;
@@ -193,7 +191,7 @@ impl ProcessRuntime {
 /// A server that does not listen yet. When its start fails, or is given up by a caller who
 /// drops the future, it must not live on beside a node that counts as stopped.
 struct Unproven<'a> {
-    runtime: &'a ProcessRuntime,
+    host: &'a ProcessHost,
     key: NodeKey,
     listens: bool,
 }
@@ -203,7 +201,7 @@ impl Drop for Unproven<'_> {
         if self.listens {
             return;
         }
-        if let Some(mut child) = self.runtime.children().remove(&self.key) {
+        if let Some(mut child) = self.host.children().remove(&self.key) {
             // It may have ended already, which is as good.
             let _killed = child.kill();
             let _reaped = child.wait();
@@ -278,9 +276,13 @@ fn read_ports(file: &Path) -> std::result::Result<Addresses, String> {
 }
 
 #[async_trait]
-impl Runtime for ProcessRuntime {
+impl Host for ProcessHost {
     fn routing(&self) -> Routing {
         Routing::Links(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    }
+
+    fn peer_address(&self, key: NodeKey) -> String {
+        unreachable!("{key} is reached through links")
     }
 
     async fn launch(
@@ -290,7 +292,7 @@ impl Runtime for ProcessRuntime {
         node: &NodeSettings,
     ) -> Result<Addresses> {
         let mut unproven = Unproven {
-            runtime: self,
+            host: self,
             key,
             listens: false,
         };
@@ -342,6 +344,22 @@ impl Runtime for ProcessRuntime {
         }
     }
 
+    async fn fill_disk(&self, _key: NodeKey) -> Result<()> {
+        todo!()
+    }
+
+    async fn free_disk(&self, _key: NodeKey) -> Result<()> {
+        todo!()
+    }
+
+    async fn set_read_only(&self, _key: NodeKey, _read_only: bool) -> Result<()> {
+        todo!()
+    }
+
+    async fn limit_memory(&self, _key: NodeKey, _bytes: Option<u64>) -> Result<()> {
+        todo!()
+    }
+
     async fn copy_store(&self, key: NodeKey, area: &StoreArea, to: &Path) -> Result<bool> {
         let from = self.area(key, area);
         if !from.is_dir() {
@@ -368,15 +386,17 @@ impl Runtime for ProcessRuntime {
         Ok(())
     }
 
+    fn keep(&self, _at: &Path) {
+        // All of it is in the directory that is kept.
+    }
+
     async fn log_tail(&self, key: NodeKey) -> String {
         let log = fs::read(self.home(key).join("server.log")).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
-        let lines: Vec<_> = log.lines().collect();
-        lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
+        tail(&log)
     }
 }
 
-impl Drop for ProcessRuntime {
+impl Drop for ProcessHost {
     fn drop(&mut self) {
         let mut children = std::mem::take(&mut *self.children());
         for child in children.values_mut() {

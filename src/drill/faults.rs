@@ -1,0 +1,159 @@
+//! Steps that break a node, and those that undo it.
+
+use std::time::Duration;
+
+use lifeboat_harness::{Error as HarnessError, Node, StoreArea};
+
+use super::choice::choose;
+use super::failure::{Failure, broken, by_harness, impossible};
+use super::steps::Outcome;
+use super::world::World;
+use crate::ledger::{Event, FaultKind};
+use crate::scenario::NodeChoice;
+
+/// Chooses the node of a fault, names it, and writes down that it is about to be hit.
+pub(super) async fn fault<'a>(
+    world: &World<'a>,
+    choice: &NodeChoice,
+    alias: &str,
+    fault: FaultKind,
+) -> Result<Node<'a>, Failure> {
+    // A server that died by itself is no fault of ours, and can't be hit by one.
+    world.cluster.check_alive().await.map_err(impossible)?;
+    let node = choose(world, choice).await?;
+    world.name_node(alias, &node);
+    world.note(format!("{choice} is {node}"));
+    world.record(Event::FaultBegan {
+        fault,
+        node: node.clone(),
+    });
+    Ok(world.cluster.node(&node))
+}
+
+pub(super) fn done(world: &World<'_>, node: &Node<'_>) -> Outcome {
+    world.record(Event::FaultDone {
+        node: node.name().to_owned(),
+    });
+    Ok(())
+}
+
+pub(super) async fn kill(
+    world: &World<'_>,
+    choice: &NodeChoice,
+    alias: &str,
+    wipe: bool,
+) -> Outcome {
+    let kind = if wipe {
+        FaultKind::KillAndWipe
+    } else {
+        FaultKind::Kill
+    };
+    let node = fault(world, choice, alias, kind).await?;
+    node.kill().await.map_err(impossible)?;
+    if wipe {
+        node.wipe().await.map_err(impossible)?;
+        // A fault that was not injected proves nothing, so the disk is looked at.
+        let rest = world.evidence.store("not-wiped", node.name());
+        let found = node.copy_store(&StoreArea::All, &rest).await;
+        if found.map_err(impossible)? {
+            return Err(impossible(format!(
+                "the disk of {} is still there",
+                node.name()
+            )));
+        }
+    }
+    done(world, &node)
+}
+
+pub(super) async fn stop(world: &World<'_>, choice: &NodeChoice, alias: &str) -> Outcome {
+    let node = fault(world, choice, alias, FaultKind::Stop).await?;
+    node.stop().await.map_err(impossible)?;
+    done(world, &node)
+}
+
+pub(super) async fn pause(world: &World<'_>, choice: &NodeChoice, alias: &str) -> Outcome {
+    let node = fault(world, choice, alias, FaultKind::Pause).await?;
+    node.pause().await.map_err(impossible)?;
+    done(world, &node)
+}
+
+pub(super) async fn resume(world: &World<'_>, choice: &NodeChoice) -> Outcome {
+    let node = chosen(world, choice).await?;
+    node.resume().await.map_err(impossible)
+}
+
+pub(super) async fn start(world: &World<'_>, choice: &NodeChoice) -> Outcome {
+    let node = chosen(world, choice).await?;
+    node.start().await.map_err(impossible)
+}
+
+/// Starts a node that must not come up.
+pub(super) async fn start_fails(world: &World<'_>, choice: &NodeChoice) -> Outcome {
+    let node = chosen(world, choice).await?;
+    match node.start().await {
+        Err(HarnessError::Exited {
+            status, log_tail, ..
+        }) => {
+            let last = log_tail.lines().last().unwrap_or_default();
+            world.note(format!("{} ended ({status}): {last}", node.name()));
+            Ok(())
+        }
+        Err(error) => Err(impossible(error)),
+        Ok(()) => Err(broken(format!("{} started all the same", node.name()))),
+    }
+}
+
+/// Waits until a node's server ends by itself.
+pub(super) async fn ends(world: &World<'_>, choice: &NodeChoice, within: Duration) -> Outcome {
+    let node = chosen(world, choice).await?;
+    let status = node.wait_ended(within).await.map_err(by_harness)?;
+    world.note(format!("the server of {} ended: {status}", node.name()));
+    Ok(())
+}
+
+pub(super) async fn fill_disk(world: &World<'_>, choice: &NodeChoice, alias: &str) -> Outcome {
+    let node = fault(world, choice, alias, FaultKind::FillDisk).await?;
+    node.fill_disk().await.map_err(impossible)?;
+    done(world, &node)
+}
+
+pub(super) async fn free_disk(world: &World<'_>, choice: &NodeChoice) -> Outcome {
+    let node = chosen(world, choice).await?;
+    node.free_disk().await.map_err(impossible)
+}
+
+pub(super) async fn read_only(world: &World<'_>, choice: &NodeChoice) -> Outcome {
+    let name = choose(world, choice).await?;
+    let node = fault(world, choice, &name, FaultKind::ReadOnly).await?;
+    node.set_read_only(true).await.map_err(impossible)?;
+    done(world, &node)
+}
+
+pub(super) async fn writable(world: &World<'_>, choice: &NodeChoice) -> Outcome {
+    let node = chosen(world, choice).await?;
+    node.set_read_only(false).await.map_err(impossible)
+}
+
+pub(super) async fn limit_memory(
+    world: &World<'_>,
+    choice: &NodeChoice,
+    alias: &str,
+    bytes: Option<u64>,
+) -> Outcome {
+    if bytes.is_none() {
+        let node = chosen(world, choice).await?;
+        return node.limit_memory(None).await.map_err(impossible);
+    }
+    let node = fault(world, choice, alias, FaultKind::LimitMemory).await?;
+    node.limit_memory(bytes).await.map_err(impossible)?;
+    done(world, &node)
+}
+
+/// The node of a step that breaks nothing.
+pub(super) async fn chosen<'a>(
+    world: &World<'a>,
+    choice: &NodeChoice,
+) -> Result<Node<'a>, Failure> {
+    let node = choose(world, choice).await?;
+    Ok(world.cluster.node(&node))
+}
