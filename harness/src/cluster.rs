@@ -94,13 +94,15 @@ impl Cluster {
         let host: Box<dyn Host> = match runtime {
             Runtime::Process => {
                 let (program, root) = (binary.path.clone(), scratch.path().to_owned());
-                Box::new(ProcessHost::new(program, root, keeper.handle().clone()))
+                let keeper = keeper.handle().clone();
+                Box::new(ProcessHost::new(program, root, keeper, builder.disk_bytes))
             }
             Runtime::Container => {
                 Box::new(ContainerHost::start(&binary, &random_word(), builder.disk_bytes).await?)
             }
         };
-        for fault in builder.needs {
+        let bounded = builder.disk_bytes.map(|_| Fault::FullDisk);
+        for fault in builder.needs.into_iter().chain(bounded) {
             let possible = host.possible(fault);
             possible.map_err(|reason| Error::Unsupported { fault, reason })?;
         }

@@ -18,6 +18,10 @@ use crate::fault::Fault;
 /// How much of a log an error carries.
 const LOG_TAIL_LINES: usize = 15;
 
+/// Why a disk can't be filled.
+const NO_DISK_SIZE: &str =
+    "the nodes' disks have no size (`disk` of a scenario, `disk_size` of a builder)";
+
 /// Names a node for as long as the cluster lives, while its server name may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct NodeKey(pub(crate) usize);

@@ -27,7 +27,8 @@ use self::engine::{Engine, failed};
 use self::network::Network;
 use self::node::NodeContainer;
 use self::ownership::{Owner, cluster_label, remove_all, sweep};
-use super::{Addresses, Host, NodeKey, Routing, Signal, StoreArea, tail};
+use self::watchdog::Watched;
+use super::{Addresses, Host, NO_DISK_SIZE, NodeKey, Routing, Signal, StoreArea, tail};
 use crate::binary::ServerBinary;
 use crate::config::{ClusterSettings, NodeSettings};
 use crate::error::Result;
@@ -76,6 +77,8 @@ struct Shared {
 #[derive(Debug)]
 pub(crate) struct ContainerHost {
     shared: Arc<Shared>,
+    /// Taken when all is gone.
+    watched: Option<Watched>,
     nodes: Mutex<BTreeMap<NodeKey, Arc<NodeContainer>>>,
     /// Where to put what is kept when the cluster is removed, if it is.
     kept_at: Mutex<Option<PathBuf>>,
@@ -90,7 +93,7 @@ impl ContainerHost {
     ) -> Result<Self> {
         let engine = Engine::connect().await?;
         let owner = Owner::this()?;
-        watchdog::watch(&owner)?;
+        let watched = watchdog::watch(&owner)?;
         let docker = engine.docker().clone();
         let swept = async move {
             sweep(&docker).await;
@@ -104,7 +107,7 @@ impl ContainerHost {
         let network = match network {
             Ok(network) => network,
             Err(error) => {
-                remove(&engine, labels, async {});
+                remove(&engine, labels, watched, async {});
                 return Err(error);
             }
         };
@@ -117,6 +120,7 @@ impl ContainerHost {
                 network,
                 disk_bytes,
             }),
+            watched: Some(watched),
             nodes: Mutex::default(),
             kept_at: Mutex::default(),
         })
@@ -161,9 +165,7 @@ impl Host for ContainerHost {
                 "the container engine is on another machine, where the traffic between nodes \
                  does not pass through this program",
             )),
-            Fault::FullDisk if self.shared.disk_bytes.is_none() => Err(String::from(
-                "the nodes' disks have no size (`disk` of a scenario, `disk_size` of a builder)",
-            )),
+            Fault::FullDisk if self.shared.disk_bytes.is_none() => Err(NO_DISK_SIZE.to_owned()),
             Fault::Network | Fault::FullDisk | Fault::ReadOnlyStore | Fault::MemoryLimit => Ok(()),
         }
     }
@@ -253,7 +255,10 @@ impl Drop for ContainerHost {
         let kept_at = self.kept_at.get_mut();
         let kept_at = kept_at.unwrap_or_else(PoisonError::into_inner).take();
         let labels = self.shared.labels.clone();
-        remove(&self.shared.engine, labels, async move {
+        let Some(watched) = self.watched.take() else {
+            return;
+        };
+        remove(&self.shared.engine, labels, watched, async move {
             for (key, node) in nodes {
                 if let Some(kept_at) = &kept_at {
                     // Whatever can be saved is; the rest was told of by whoever keeps it.
@@ -269,12 +274,15 @@ impl Drop for ContainerHost {
 fn remove(
     engine: &Engine,
     [_, cluster]: [(String, String); 2],
+    watched: Watched,
     before: impl Future<Output = ()> + Send + 'static,
 ) {
     let docker = engine.docker().clone();
     engine.finish(async move {
         before.await;
-        // What is left now is the watchdog's, or the next sweep's.
-        let _removed = remove_all(&docker, cluster).await;
+        // What is left otherwise is the watchdog's, or the next sweep's.
+        if remove_all(&docker, cluster).await.is_ok() {
+            watched.gone();
+        }
     });
 }

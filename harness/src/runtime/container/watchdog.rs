@@ -4,7 +4,7 @@
 //! and no shell, speaks to the same engine in the same way, and is there wherever the program
 //! is. A function that runs before `main` sees from the environment that it is the watchdog.
 
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -23,18 +23,44 @@ const WATCHED: &str = "LIFEBOAT_WATCHDOG_OF";
 /// An engine that was still making something when the owner was killed shows it by then.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
-/// Starts the watchdog of this program unless it has one.
-pub(super) fn watch(owner: &Owner) -> Result<()> {
-    static WATCHDOG: Mutex<Option<Child>> = Mutex::new(None);
+/// The watchdog of this program, once it has one.
+static WATCHDOG: Mutex<Option<Child>> = Mutex::new(None);
+
+/// What the owner tells: a cluster begins.
+const BEGINS: u8 = b'+';
+/// What the owner tells: a cluster and all of its things are gone.
+const GONE: u8 = b'-';
+
+/// A cluster that the watchdog knows of.
+#[derive(Debug)]
+pub(super) struct Watched(());
+
+/// Tells the watchdog that a cluster begins, and starts it when there is none.
+pub(super) fn watch(owner: &Owner) -> Result<Watched> {
     let mut watchdog = WATCHDOG.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(child) = watchdog.as_mut() {
-        // One that was killed is replaced.
-        if matches!(child.try_wait(), Ok(None)) {
-            return Ok(());
-        }
+    // One that was killed is replaced.
+    let lives = |child: &mut Child| matches!(child.try_wait(), Ok(None));
+    if !watchdog.as_mut().is_some_and(lives) {
+        *watchdog = Some(spawn(owner).map_err(failed("starting the watchdog of containers"))?);
     }
-    *watchdog = Some(spawn(owner).map_err(failed("starting the watchdog of containers"))?);
-    Ok(())
+    drop(watchdog);
+    tell(BEGINS);
+    Ok(Watched(()))
+}
+
+impl Watched {
+    /// Tells the watchdog that nothing of the cluster is left.
+    pub(super) fn gone(self) {
+        tell(GONE);
+    }
+}
+
+/// A watchdog that does not hear it removes what there is, which is none the worse.
+fn tell(what: u8) {
+    let mut watchdog = WATCHDOG.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(input) = watchdog.as_mut().and_then(|child| child.stdin.as_mut()) {
+        let _told = input.write_all(&[what]);
+    }
 }
 
 /// Starts this program again, in a process group of its own so that Ctrl-C does not reach it.
@@ -75,10 +101,15 @@ fn run_if_watchdog() {
 
 /// Waits until the owner is gone, then removes what it left.
 fn guard(owner: &str) {
-    let mut input = [0];
-    // Nothing is ever written: this returns when the owner is gone.
-    while matches!(io::stdin().read(&mut input), Ok(1..)) {}
-    let Some(owner) = Owner::parse(owner) else {
+    let mut clusters = 0_u64;
+    // Ends when the owner is gone, however it ended.
+    for told in io::stdin().lock().bytes().map_while(io::Result::ok) {
+        match told {
+            BEGINS => clusters += 1,
+            _ => clusters = clusters.saturating_sub(1),
+        }
+    }
+    let Some(owner) = Owner::parse(owner).filter(|_| clusters > 0) else {
         return;
     };
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread()

@@ -1,11 +1,14 @@
 //! Nodes as child processes on loopback: nothing to install but a server binary.
 
+mod disk;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +17,8 @@ use rustix::process::{Pid, Signal as Os, WaitId, WaitIdOptions, kill_process, wa
 use serde::Deserialize;
 use tokio::runtime::Handle;
 
-use super::{Addresses, Host, NodeKey, Routing, Signal, StoreArea, tail};
+use self::disk::{Disks, check_may_mount};
+use super::{Addresses, Host, NO_DISK_SIZE, NodeKey, Routing, Signal, StoreArea, tail};
 use crate::config::{ClusterSettings, NodeSettings, Placement, Ports, render};
 use crate::error::{Error, Result, io_error};
 use crate::fault::Fault;
@@ -32,6 +36,9 @@ pub(crate) struct ProcessHost {
     binary: PathBuf,
     root: PathBuf,
     keeper: Handle,
+    disks: Disks,
+    /// Whether stores are to be left behind.
+    kept: AtomicBool,
     children: Arc<Mutex<BTreeMap<NodeKey, Child>>>,
 }
 
@@ -46,11 +53,18 @@ struct PortsFile {
 }
 
 impl ProcessHost {
-    pub(crate) fn new(binary: PathBuf, root: PathBuf, keeper: Handle) -> Self {
+    pub(crate) fn new(
+        binary: PathBuf,
+        root: PathBuf,
+        keeper: Handle,
+        disk_bytes: Option<u64>,
+    ) -> Self {
         Self {
             binary,
             root,
+            disks: Disks::new(keeper.clone(), disk_bytes),
             keeper,
+            kept: AtomicBool::new(false),
             children: Arc::default(),
         }
     }
@@ -59,8 +73,24 @@ impl ProcessHost {
         self.root.join(key.to_string())
     }
 
+    /// Where a node's disk is mounted, if it has a size.
+    fn disk(&self, key: NodeKey) -> PathBuf {
+        self.home(key).join("disk")
+    }
+
+    /// A node's store, as its server sees it.
+    fn store(&self, key: NodeKey) -> PathBuf {
+        let beside = if self.disks.are_bounded() {
+            self.disk(key)
+        } else {
+            self.home(key)
+        };
+        beside.join("store")
+    }
+
+    /// Part of a store, as this program sees it.
     fn area(&self, key: NodeKey, area: &StoreArea) -> PathBuf {
-        let store = self.home(key).join("store");
+        let store = self.disks.seen(&self.store(key));
         match area {
             StoreArea::All => store,
             StoreArea::Stream { account, stream } => store
@@ -84,8 +114,10 @@ impl ProcessHost {
         node: &NodeSettings,
     ) -> Result<u32> {
         let home = self.home(key);
-        let (store, config) = (home.join("store"), home.join("server.conf"));
-        fs::create_dir_all(&store).map_err(io_error(format!("creating {}", store.display())))?;
+        let (store, config) = (self.store(key), home.join("server.conf"));
+        self.disks.mount(&self.disk(key)).await?;
+        let seen = self.disks.seen(&store);
+        fs::create_dir_all(&seen).map_err(io_error(format!("creating {}", seen.display())))?;
         let text = render(
             cluster,
             node,
@@ -305,9 +337,11 @@ impl Host for ProcessHost {
     fn possible(&self, fault: Fault) -> std::result::Result<(), String> {
         match fault {
             Fault::Network => Ok(()),
-            Fault::FullDisk | Fault::ReadOnlyStore | Fault::MemoryLimit => {
-                Err(String::from("not for local processes yet"))
-            }
+            Fault::FullDisk if !self.disks.are_bounded() => Err(NO_DISK_SIZE.to_owned()),
+            Fault::FullDisk | Fault::ReadOnlyStore => check_may_mount(),
+            Fault::MemoryLimit => Err(String::from(
+                "the memory of local processes can't be limited; containers can",
+            )),
         }
     }
 
@@ -337,6 +371,10 @@ impl Host for ProcessHost {
     }
 
     async fn wipe(&self, key: NodeKey, area: &StoreArea) -> Result<()> {
+        if *area == StoreArea::All {
+            self.disks.set_read_only(&self.store(key), false).await?;
+            self.disks.unmount(&self.disk(key)).await?;
+        }
         let path = self.area(key, area);
         match fs::remove_dir_all(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -344,20 +382,22 @@ impl Host for ProcessHost {
         }
     }
 
-    async fn fill_disk(&self, _key: NodeKey) -> Result<()> {
-        todo!()
+    async fn fill_disk(&self, key: NodeKey) -> Result<()> {
+        self.disks.fill(&self.disk(key))
     }
 
-    async fn free_disk(&self, _key: NodeKey) -> Result<()> {
-        todo!()
+    async fn free_disk(&self, key: NodeKey) -> Result<()> {
+        self.disks.free(&self.disk(key))
     }
 
-    async fn set_read_only(&self, _key: NodeKey, _read_only: bool) -> Result<()> {
-        todo!()
+    async fn set_read_only(&self, key: NodeKey, read_only: bool) -> Result<()> {
+        self.disks.set_read_only(&self.store(key), read_only).await
     }
 
-    async fn limit_memory(&self, _key: NodeKey, _bytes: Option<u64>) -> Result<()> {
-        todo!()
+    async fn limit_memory(&self, key: NodeKey, _bytes: Option<u64>) -> Result<()> {
+        let fault = Fault::MemoryLimit;
+        let reason = format!("{key} is a local process");
+        Err(Error::Unsupported { fault, reason })
     }
 
     async fn copy_store(&self, key: NodeKey, area: &StoreArea, to: &Path) -> Result<bool> {
@@ -387,7 +427,8 @@ impl Host for ProcessHost {
     }
 
     fn keep(&self, _at: &Path) {
-        // All of it is in the directory that is kept.
+        // All of it is in the directory that is kept, but for disks that only servers see.
+        self.kept.store(true, Ordering::Relaxed);
     }
 
     async fn log_tail(&self, key: NodeKey) -> String {
@@ -405,6 +446,13 @@ impl Drop for ProcessHost {
         }
         for child in children.values_mut() {
             let _reaped = child.wait();
+        }
+        if self.kept.load(Ordering::Relaxed) && self.disks.are_bounded() {
+            for key in children.keys() {
+                // What can't be saved goes with its disk.
+                let store = self.area(*key, &StoreArea::All);
+                let _saved = copy_tree(&store, &self.home(*key).join("store"));
+            }
         }
     }
 }
