@@ -144,13 +144,13 @@ impl Cluster {
         // While a cluster forms, only later nodes dial earlier ones: were both to dial, both
         // connections would be dropped as duplicates and tried again a second later.
         for ((from, to), link) in self.links().iter() {
-            link.aim(if from > to { Aim::Hold } else { Aim::Refuse });
+            link.aim(if from >= to { Aim::Hold } else { Aim::Refuse });
         }
         let keys: Vec<_> = self.slots().iter().map(|slot| slot.key).collect();
         let launches = keys.iter().enumerate().map(|(index, key)| async move {
             let turns = u32::try_from(index).unwrap_or(u32::MAX);
             pause_for(STAGGER * turns).await;
-            self.launch_into(*key, |from, to| from > to).await
+            self.launch_into(*key, |from, to| from >= to).await
         });
         tokio::time::timeout(limit, futures_util::future::try_join_all(launches))
             .await

@@ -130,26 +130,21 @@ impl Cluster {
             .find(|slot| slot.key == key)
             .expect("a key is made together with its slot, and slots are never removed");
         let links = self.links();
-        // A node that was removed is not listed: an empty node that joins takes the number of
-        // its routes for the size of the meta group.
-        let others = slots.iter().filter(|slot| slot.key != key && !slot.removed);
-        let nowhere = own.nowhere.address().to_string();
-        let (mut routes, advertise): (Vec<_>, _) = match self.host.routing() {
+        // An empty node takes the number of its routes for the size of the meta group. So it
+        // lists itself, as operators do: one less, and a group of three was seen to count two
+        // for ever (2.10.26). And nobody lists a node that was removed.
+        let listed = slots.iter().filter(|slot| slot.key == key || !slot.removed);
+        let (routes, advertise): (Vec<_>, _) = match self.host.routing() {
             Routing::Links(_) => {
-                let own_links = others.filter_map(|slot| links.get(&(key, slot.key)));
+                let own_links = listed.filter_map(|slot| links.get(&(key, slot.key)));
                 let routes = own_links.map(|link| link.address().to_string());
-                (routes.collect(), nowhere.clone())
+                (routes.collect(), own.nowhere.address().to_string())
             }
             Routing::Direct => {
-                let routes = others.map(|slot| self.host.peer_address(slot.key));
+                let routes = listed.map(|slot| self.host.peer_address(slot.key));
                 (routes.collect(), self.host.peer_address(key))
             }
         };
-        if routes.is_empty() {
-            // Clustered JetStream does not start without a route; the last survivor gets one
-            // that leads nowhere.
-            routes.push(nowhere);
-        }
         NodeSettings {
             name: own.name.clone(),
             tags: own.tags.clone(),
@@ -158,18 +153,19 @@ impl Cluster {
         }
     }
 
-    /// Makes the links of a new node, to and from every other.
+    /// Makes the links of a new node: to and from every other, and to itself.
     pub(crate) async fn add_slot(&self, name: &str, tags: Vec<String>) -> Result<NodeKey> {
         let others: Vec<_> = self.slots().iter().map(|slot| slot.key).collect();
         let key = NodeKey(others.len() + 1);
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let among_servers = match self.host.routing() {
             Routing::Links(host) => {
-                for other in others {
-                    for pair in [(key, other), (other, key)] {
-                        let link = self.bind_link(host).await?;
-                        self.links().insert(pair, link);
-                    }
+                let both_ways = others
+                    .iter()
+                    .flat_map(|other| [(key, *other), (*other, key)]);
+                for pair in both_ways.chain([(key, key)]) {
+                    let link = self.bind_link(host).await?;
+                    self.links().insert(pair, link);
                 }
                 // A link to a node that exists already leads there at once.
                 self.aim_links(|_, _| true);

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use lifeboat_harness::Cluster;
 use lifeboat_harness::wait::{Probe, pause_for, until};
+use lifeboat_harness::{Cluster, Runtime};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -23,8 +23,8 @@ const HELD: &str = "the held cluster is ready";
 const GONE_WITHIN: Duration = Duration::from_secs(2);
 
 async fn start_in(root: &Path) -> Cluster {
-    let builder = Cluster::builder().scratch_root(root);
-    builder.start().await.unwrap()
+    let builder = Cluster::builder().runtime(Runtime::Process);
+    builder.scratch_root(root).start().await.unwrap()
 }
 
 /// What is in a directory.
@@ -106,7 +106,9 @@ async fn what_is_kept_on_request_is_left_alone() {
 async fn after_an_abandoned_start_nothing_is_left() {
     let root = tempfile::tempdir().unwrap();
     for patience in [20, 40, 80, 160] {
-        let builder = Cluster::builder().scratch_root(root.path());
+        let builder = Cluster::builder()
+            .runtime(Runtime::Process)
+            .scratch_root(root.path());
         let start = tokio::time::timeout(Duration::from_millis(patience), builder.start());
         drop(start.await);
         assert_gone(root.path(), GONE_WITHIN).await;

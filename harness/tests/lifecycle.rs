@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use lifeboat_harness::wait::{Probe, until};
-use lifeboat_harness::{Cluster, Error, NodeState, Result, StoreArea};
+use lifeboat_harness::{Cluster, Error, NodeState, Result, Runtime, StoreArea};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -285,6 +285,7 @@ async fn a_server_that_ends_by_itself_is_noticed() {
 
     let root = tempfile::tempdir().unwrap();
     let cluster = Cluster::builder()
+        .runtime(Runtime::Process)
         .scratch_root(root.path())
         .start()
         .await

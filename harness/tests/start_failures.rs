@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use lifeboat_harness::wait::{Probe, until};
 use lifeboat_harness::{
-    BinaryError, Cluster, ClusterBuilder, Error, MAX_NODES, NodeState, ServerRequest,
+    BinaryError, Cluster, ClusterBuilder, Error, MAX_NODES, NodeState, Runtime, ServerRequest,
 };
 use rustix::process::{Pid, test_kill_process};
 
@@ -16,6 +16,7 @@ use crate::support::{PATIENCE, fake_server};
 /// Starts what must fail in a directory of the test's own; returns the reason, having seen
 /// that the evidence is there and the servers are not.
 async fn failed_start(builder: ClusterBuilder, root: &Path) -> Error {
+    let builder = builder.runtime(Runtime::Process);
     match builder.scratch_root(root).start().await {
         Err(Error::StartFailed { evidence, source }) => {
             assert!(evidence.starts_with(root), "{}", evidence.display());
@@ -113,6 +114,7 @@ async fn a_restart_that_is_abandoned_leaves_no_server() {
     let builder = Cluster::builder()
         .nodes(1)
         .server(fake_server(bin.path(), &body))
+        .runtime(Runtime::Process)
         .scratch_root(root.path());
     let cluster = builder.start().await.unwrap();
     let node = cluster.node("n1");
@@ -147,7 +149,10 @@ async fn a_missing_binary_is_named() {
         path: Some(path.clone()),
         ..ServerRequest::default()
     };
-    let builder = Cluster::builder().server(server).scratch_root(root.path());
+    let builder = Cluster::builder()
+        .runtime(Runtime::Process)
+        .server(server)
+        .scratch_root(root.path());
     match builder.start().await {
         Err(Error::Binary(BinaryError::Unusable { path: named, .. })) => assert_eq!(named, path),
         other => panic!("{other:?}"),

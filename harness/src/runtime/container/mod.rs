@@ -77,8 +77,7 @@ struct Shared {
 #[derive(Debug)]
 pub(crate) struct ContainerHost {
     shared: Arc<Shared>,
-    /// Taken when all is gone.
-    watched: Option<Watched>,
+    claim: Claim,
     nodes: Mutex<BTreeMap<NodeKey, Arc<NodeContainer>>>,
     /// Where to put what is kept when the cluster is removed, if it is.
     kept_at: Mutex<Option<PathBuf>>,
@@ -93,7 +92,13 @@ impl ContainerHost {
     ) -> Result<Self> {
         let engine = Engine::connect().await?;
         let owner = Owner::this()?;
-        let watched = watchdog::watch(&owner)?;
+        let labels = [owner.label(), cluster_label(cluster)];
+        // From here on everything that is made goes with it, also when this is given up half-way.
+        let claim = Claim {
+            engine: engine.clone(),
+            labels: labels.clone(),
+            watched: Some(watchdog::watch(&owner)?),
+        };
         let docker = engine.docker().clone();
         let swept = async move {
             sweep(&docker).await;
@@ -102,15 +107,7 @@ impl ContainerHost {
         engine.run(swept).await?;
         let image = image::image_of(&engine, server).await?;
         let prefix = format!("lifeboat-{cluster}");
-        let labels = [owner.label(), cluster_label(cluster)];
-        let network = Network::make(&engine, &prefix, &labels).await;
-        let network = match network {
-            Ok(network) => network,
-            Err(error) => {
-                remove(&engine, labels, watched, async {});
-                return Err(error);
-            }
-        };
+        let network = Network::make(&engine, &prefix, &labels).await?;
         Ok(Self {
             shared: Arc::new(Shared {
                 engine,
@@ -120,7 +117,7 @@ impl ContainerHost {
                 network,
                 disk_bytes,
             }),
-            watched: Some(watched),
+            claim,
             nodes: Mutex::default(),
             kept_at: Mutex::default(),
         })
@@ -254,11 +251,7 @@ impl Drop for ContainerHost {
         let nodes = std::mem::take(&mut *self.nodes());
         let kept_at = self.kept_at.get_mut();
         let kept_at = kept_at.unwrap_or_else(PoisonError::into_inner).take();
-        let labels = self.shared.labels.clone();
-        let Some(watched) = self.watched.take() else {
-            return;
-        };
-        remove(&self.shared.engine, labels, watched, async move {
+        self.claim.release(async move {
             for (key, node) in nodes {
                 if let Some(kept_at) = &kept_at {
                     // Whatever can be saved is; the rest was told of by whoever keeps it.
@@ -270,19 +263,35 @@ impl Drop for ContainerHost {
     }
 }
 
-/// Removes everything of a cluster, after a last look at it.
-fn remove(
-    engine: &Engine,
-    [_, cluster]: [(String, String); 2],
-    watched: Watched,
-    before: impl Future<Output = ()> + Send + 'static,
-) {
-    let docker = engine.docker().clone();
-    engine.finish(async move {
-        before.await;
-        // What is left otherwise is the watchdog's, or the next sweep's.
-        if remove_all(&docker, cluster).await.is_ok() {
-            watched.gone();
-        }
-    });
+/// Everything a cluster has in the engine. Dropping it removes that.
+#[derive(Debug)]
+struct Claim {
+    engine: Engine,
+    labels: [(String, String); 2],
+    /// Taken when all is gone.
+    watched: Option<Watched>,
+}
+
+impl Claim {
+    /// Removes everything, after a last look at it. Blocks until that is done.
+    fn release(&mut self, before: impl Future<Output = ()> + Send + 'static) {
+        let Some(watched) = self.watched.take() else {
+            return;
+        };
+        let docker = self.engine.docker().clone();
+        let [_, cluster] = self.labels.clone();
+        self.engine.finish(async move {
+            before.await;
+            // What is left otherwise is the watchdog's, or the next sweep's.
+            if remove_all(&docker, cluster).await.is_ok() {
+                watched.gone();
+            }
+        });
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.release(async {});
+    }
 }

@@ -326,8 +326,7 @@ impl NodeContainer {
         let rest = match (area, record.container.is_some()) {
             (StoreArea::All, _) | (_, false) => None,
             (StoreArea::Stream { .. }, true) => {
-                let all = volume::download(self.docker(), &self.name, STORE).await;
-                all.map_err(self.failed("reading the store of"))?
+                volume::download(self.docker(), &self.name, STORE).await?
             }
         };
         self.discard(&mut record).await?;
@@ -400,15 +399,16 @@ impl NodeContainer {
     /// Copies part of a stopped node's disk; whether there was any.
     pub(super) async fn copy_store(&self, area: &StoreArea, to: &Path) -> Result<bool> {
         let record = self.record.lock().await;
-        if record.container.is_none() {
-            return Ok(false);
-        }
         let path = match area {
             StoreArea::All => STORE.to_owned(),
             StoreArea::Stream { .. } => format!("{STORE}/{}", path_in_store(area).display()),
         };
-        let downloaded = volume::download(self.docker(), &self.name, &path).await;
-        let Some(archive) = downloaded.map_err(self.failed("reading the store of"))? else {
+        let downloaded = match (&record.container, &record.volume) {
+            (Some(_), _) => volume::download(self.docker(), &self.name, &path).await,
+            (None, Some(volume)) => volume.download(&self.shared, &path).await,
+            (None, None) => Ok(None),
+        };
+        let Some(archive) = downloaded? else {
             return Ok(false);
         };
         volume::unpack(archive, to).await?;
@@ -481,9 +481,6 @@ async fn greets(addresses: Addresses) -> std::result::Result<(), String> {
         let mut client = TcpStream::connect(addresses.client).await?;
         let mut greeting = [0; 4];
         client.read_exact(&mut greeting).await?;
-        if let Some(cluster) = addresses.cluster {
-            TcpStream::connect(cluster).await?;
-        }
         Ok::<_, std::io::Error>(greeting)
     };
     match tokio::time::timeout(GREETS_WITHIN, greeting).await {

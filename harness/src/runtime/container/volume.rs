@@ -125,16 +125,31 @@ impl Volume {
         });
         let packed = packing.await.map_err(failed(doing()))?;
         let packed = packed.map_err(failed(doing()))?;
-        let docker = shared.engine.docker();
-        let (through, passing) = match &self.holder {
-            Some(holder) => (holder.clone(), false),
-            None => (self.attach(shared).await?, true),
-        };
-        let uploaded = upload(docker, &through, VOLUME, packed).await;
-        if passing {
-            remove_container(docker, &through).await?;
-        }
+        let through = self.through(shared).await?;
+        let uploaded = upload(shared.engine.docker(), through.name(), VOLUME, packed).await;
+        through.end(shared).await?;
         uploaded.map_err(failed(doing()))
+    }
+
+    /// Packs a directory of the volume, by its path in a container, when no node's container
+    /// has it.
+    pub(super) async fn download(
+        &self,
+        shared: &Shared,
+        path: &str,
+    ) -> Result<Option<std::fs::File>> {
+        let through = self.through(shared).await?;
+        let downloaded = download(shared.engine.docker(), through.name(), path).await;
+        through.end(shared).await?;
+        downloaded
+    }
+
+    /// A container that has the volume, for a moment if need be.
+    async fn through(&self, shared: &Shared) -> Result<Through> {
+        Ok(match &self.holder {
+            Some(holder) => Through::Holder(holder.clone()),
+            None => Through::Passing(self.attach(shared).await?),
+        })
     }
 
     /// Writes a file as large as the whole disk: it takes what is left and then no more.
@@ -184,6 +199,26 @@ impl Volume {
         let options = RemoveVolumeOptionsBuilder::new().force(true).build();
         let removed = docker.remove_volume(&self.name, Some(options)).await;
         removed.map_err(failed(format!("removing the volume {}", self.name)))
+    }
+}
+
+/// A container by which a volume is reached.
+enum Through {
+    Holder(String),
+    Passing(String),
+}
+
+impl Through {
+    fn name(&self) -> &str {
+        let (Self::Holder(name) | Self::Passing(name)) = self;
+        name
+    }
+
+    async fn end(self, shared: &Shared) -> Result<()> {
+        match self {
+            Self::Holder(_) => Ok(()),
+            Self::Passing(name) => remove_container(shared.engine.docker(), &name).await,
+        }
     }
 }
 
