@@ -60,7 +60,7 @@ pub enum Drill {
         #[arg(required = true)]
         scenarios: Vec<String>,
     },
-    /// Run drills on clusters of their own; all built-in ones when none is named
+    /// Run drills on clusters of their own; the core drills when none is named
     ///
     /// Each drill launches real servers, as local processes or containers, breaks them, recovers them, and
     /// reads what every replica holds from its disk. The verdict is held, broken or

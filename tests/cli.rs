@@ -1,6 +1,6 @@
 //! The command line without servers: help, lists, errors, exit codes.
 
-use crate::support::Lifeboat;
+use crate::support::{Called, Lifeboat};
 
 const SCENARIO: &str = include_str!("../scenarios/core/r3-follower-replaced.toml");
 
@@ -33,7 +33,7 @@ fn drill_list_is_an_array_with_name_promise_and_about() {
         .expect_code(0);
     let list = list.json();
     let drills = list.as_array().unwrap();
-    assert_eq!(drills.len(), 6);
+    assert_eq!(drills.len(), 11);
     for drill in drills {
         for key in ["name", "promise", "about"] {
             assert!(
@@ -166,4 +166,35 @@ fn no_server_to_connect_to_is_not_ready() {
         called.stderr
     );
     assert!(!lifeboat.home.path().join("there").exists());
+}
+
+#[test]
+fn without_a_container_engine_the_program_says_what_it_tried() {
+    let lifeboat = Lifeboat::new();
+    let arguments = ["drill", "run", "--runtime", "container", "--offline"];
+    let mut command = lifeboat.command(&arguments);
+    let output = command.env("DOCKER_HOST", "tcp://127.0.0.1:1").output();
+    let called = Called::from(output.unwrap()).expect_code(14);
+    assert!(
+        called
+            .stderr
+            .contains("no container engine answers (tried: DOCKER_HOST=tcp://127.0.0.1:1)"),
+        "{}",
+        called.stderr
+    );
+    assert_eq!(called.stdout, "");
+}
+
+#[test]
+fn an_image_needs_containers() {
+    let lifeboat = Lifeboat::new();
+    let arguments = ["drill", "run", "--image", "nats:2.12-alpine"];
+    let mut command = lifeboat.command(&arguments);
+    let output = command.env_remove("LIFEBOAT_RUNTIME").output();
+    let called = Called::from(output.unwrap()).expect_code(2);
+    assert!(
+        called.stderr.contains("--runtime container"),
+        "{}",
+        called.stderr
+    );
 }

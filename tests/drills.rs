@@ -9,6 +9,16 @@ use serde_json::Value;
 
 use crate::support::{Called, Lifeboat, entries};
 
+/// Where the drills run: as the program itself decides.
+fn runtime() -> String {
+    let named = std::env::var("LIFEBOAT_RUNTIME").unwrap_or_default();
+    if named.is_empty() {
+        String::from("process")
+    } else {
+        named
+    }
+}
+
 /// Runs one drill and returns its record; the program must exit with this code.
 #[track_caller]
 fn run(lifeboat: &Lifeboat, scenario: &str, code: i32) -> Value {
@@ -29,7 +39,7 @@ fn holds(scenario: &str) -> Value {
         (&record["verdict"], &record["expected"]),
         (&"held".into(), &"held".into())
     );
-    assert_eq!(record["runtime"], "process");
+    assert_eq!(record["runtime"], runtime());
     assert!(record["acknowledged"].as_u64().unwrap() >= 2000, "{record}");
     for key in ["duplicated", "altered", "reordered", "unexpected"] {
         assert_eq!(record[key], 0, "{record}");
@@ -76,6 +86,73 @@ fn without_a_spare_there_is_no_replacement_until_one_joins() {
     let record = holds("r3-no-spare");
     assert_eq!(record["lost"], 0);
     assert!(record["recovery_seconds"].as_f64().unwrap() > 10.0);
+}
+
+#[test]
+fn a_leader_that_is_cut_off_is_succeeded_and_loses_nothing() {
+    let record = holds("r3-leader-cut-off");
+    assert_eq!(record["lost"], 0);
+    assert!(record["recovery_seconds"].as_f64().unwrap() > 10.0);
+}
+
+/// Runs a drill whose fault not every runtime and machine has: where it can't be injected that
+/// is said, and the drill is inconclusive.
+#[track_caller]
+fn ends(scenario: &str, verdict: &str) -> Option<Value> {
+    let lifeboat = Lifeboat::new();
+    let arguments = ["drill", "run", scenario, "--json", "--no-progress"];
+    let called = lifeboat.call(&arguments);
+    let record = called.json()["runs"][0].clone();
+    assert_eq!(lifeboat.leftovers(), [""; 0], "something was left behind");
+    let refused = record["findings"].to_string().contains("not possible here");
+    let _called = called.expect_code(if refused { 11 } else { 0 });
+    if refused {
+        assert_eq!(record["verdict"], "inconclusive");
+        assert_eq!(record["acknowledged"], 0, "nothing runs half-way");
+        return None;
+    }
+    assert_eq!(record["verdict"], verdict, "{record}");
+    assert_eq!(record["lost"], 0, "{record}");
+    Some(record)
+}
+
+#[test]
+fn a_full_disk_costs_a_replica_until_its_server_is_restarted() {
+    ends("r3-disk-full-restarted", "held");
+}
+
+#[test]
+fn room_alone_does_not_bring_a_replica_back() {
+    ends("r3-disk-full", "broken");
+}
+
+#[test]
+fn a_store_that_is_read_only_keeps_a_server_down() {
+    ends("r3-store-read-only", "held");
+}
+
+#[test]
+fn a_server_that_runs_out_of_memory_catches_up() {
+    let record = ends("r3-out-of-memory", "held");
+    assert_eq!(record.is_some(), runtime() == "container");
+}
+
+#[test]
+fn a_fault_that_is_not_injected_is_noticed() {
+    let lifeboat = Lifeboat::new();
+    let text = changed(
+        "r3-leader-cut-off",
+        &[
+            (
+                "cut = { node = \"leader of ORDERS\", as = \"minority\" }",
+                "delay = { node = \"leader of ORDERS\", as = \"minority\", by = \"1ms\" }",
+            ),
+            ("30s\" }", "3s\" }"),
+        ],
+    );
+    let scenario = lifeboat.scenario("not-cut.toml", &text);
+    let record = run(&lifeboat, &scenario, 10);
+    assert!(kinds(&record).contains(&"step-failed"), "{record}");
 }
 
 #[test]
@@ -182,7 +259,8 @@ fn servers_that_do_not_come_up_make_a_drill_inconclusive() {
         server.to_str().unwrap(),
     ];
     let mut command = lifeboat.command(&arguments);
-    let output = command.env_remove("LIFEBOAT_SERVER_VERSION").output();
+    let command = command.env_remove("LIFEBOAT_SERVER_VERSION");
+    let output = command.env("LIFEBOAT_RUNTIME", "process").output();
     let called = Called::from(output.unwrap()).expect_code(11);
     let record = called.json()["runs"][0].clone();
     assert_eq!(record["verdict"], "inconclusive");

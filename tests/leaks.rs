@@ -14,9 +14,10 @@ use crate::support::{Lifeboat, entries};
 const GONE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Starts a drill and returns when it has broken something.
-fn mid_drill(lifeboat: &Lifeboat) -> Child {
+pub(crate) fn mid_drill(lifeboat: &Lifeboat, runtime: &str) -> Child {
     let mut command = lifeboat.command(&["drill", "run", "r3-not-removed", "--no-progress"]);
     let mut child = command
+        .env("LIFEBOAT_RUNTIME", runtime)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -48,7 +49,7 @@ fn processes_of(scratch: &Path) -> Vec<String> {
 /// Sends a signal to a program in mid-drill; how it ended, after nothing of it is left.
 async fn ended_by(signal: Signal) -> (ExitStatus, Lifeboat) {
     let lifeboat = Lifeboat::new();
-    let mut child = mid_drill(&lifeboat);
+    let mut child = mid_drill(&lifeboat, "process");
     let scratch = lifeboat.scratch.path().to_owned();
     let servers = processes_of(&scratch);
     assert!(servers.len() >= 3, "the test sees too little: {servers:?}");

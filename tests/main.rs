@@ -8,6 +8,7 @@
 
 mod backup;
 mod cli;
+mod containers;
 mod drills;
 mod leaks;
 mod properties;

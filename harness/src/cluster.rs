@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use crate::admin::Admin;
 use crate::binary::{ServerBinary, ServerRequest};
@@ -13,19 +12,14 @@ use crate::config::{ClusterSettings, Credentials};
 use crate::error::{Error, Result, io_error};
 use crate::fault::Fault;
 use crate::keeper::Keeper;
-use crate::link::{Aim, Flow, Link};
+use crate::link::{Flow, Link};
 use crate::monitor::http_client;
 use crate::node::{Node, NodeState};
 use crate::runtime::container::{ContainerHost, identify_image};
 use crate::runtime::process::ProcessHost;
 use crate::runtime::{Host, NodeKey, Runtime};
 use crate::scratch::Scratch;
-use crate::wait::pause_for;
 use crate::wiring::Slot;
-
-/// Nodes started this far apart rarely dial each other at the same instant, which would cost
-/// both a second: 40 of 40 clusters formed within 0.62 s.
-const STAGGER: Duration = Duration::from_millis(20);
 
 /// A running cluster of real servers. Dropping it ends them and removes what they wrote; when
 /// it is dropped by a panic, configurations, logs and stores are kept and their place printed.
@@ -137,39 +131,6 @@ impl Cluster {
             cluster.add_slot(&format!("n{}", index + 1), tags).await?;
         }
         Ok(cluster)
-    }
-
-    /// Starts every node, a moment apart, and waits until they are one cluster.
-    async fn start_all(&self, limit: Duration, count: usize) -> Result<()> {
-        // While a cluster forms, only later nodes dial earlier ones: were both to dial, both
-        // connections would be dropped as duplicates and tried again a second later.
-        for ((from, to), link) in self.links().iter() {
-            link.aim(if from >= to { Aim::Hold } else { Aim::Refuse });
-        }
-        let keys: Vec<_> = self.slots().iter().map(|slot| slot.key).collect();
-        let launches = keys.iter().enumerate().map(|(index, key)| async move {
-            let turns = u32::try_from(index).unwrap_or(u32::MAX);
-            pause_for(STAGGER * turns).await;
-            self.launch_into(*key, |from, to| from >= to).await
-        });
-        tokio::time::timeout(limit, futures_util::future::try_join_all(launches))
-            .await
-            .map_err(|_| self.silent_nodes(limit))??;
-        self.wait_formed(limit, count).await?;
-        self.aim_links(|_, _| true);
-        Ok(())
-    }
-
-    /// The error that names the nodes whose servers did not come to listen in time.
-    fn silent_nodes(&self, waited: Duration) -> Error {
-        let mut silent = self.nodes();
-        silent.retain(|node| matches!(node.state(), Ok(NodeState::Stopped)));
-        let names: Vec<_> = silent.iter().map(Node::name).collect();
-        Error::Timeout {
-            what: String::from("every server to listen"),
-            waited,
-            last_seen: format!("no ports file of {}", names.join(", ")),
-        }
     }
 
     /// The node of that name. See [`Node`].

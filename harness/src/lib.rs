@@ -42,6 +42,7 @@ mod binary;
 mod builder;
 mod cluster;
 mod fault;
+mod forming;
 mod membership;
 mod node;
 mod partition;

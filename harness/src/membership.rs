@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::admin::{Admin, StreamMembers};
 use crate::cluster::Cluster;
@@ -42,7 +42,7 @@ impl Cluster {
     }
 
     /// The meta group as its leader sees it.
-    async fn meta_view(&self) -> Option<MetaView> {
+    pub(crate) async fn meta_view(&self) -> Option<MetaView> {
         // A leader that is cut off calls itself one until it notices.
         for node in self.main_nodes() {
             let Ok(monitor) = node.monitor() else {
@@ -81,29 +81,8 @@ impl Cluster {
             .map_err(|timed_out| timed_out.awaiting("the cluster to be ready"))
     }
 
-    /// As [`Cluster::wait_ready`], and the meta group has just this many peers, and JetStream
-    /// answers the user account.
-    pub(crate) async fn wait_formed(&self, within: Duration, peers: usize) -> Result<()> {
-        until(within, || async { self.look(Some(peers)).await })
-            .await
-            .map_err(|timed_out| timed_out.awaiting("the cluster to form"))?;
-        until(within, || async {
-            let servers = self.addresses_to_ask();
-            match self
-                .user
-                .request::<Value>(&servers, "$JS.API.INFO", &json!({}))
-                .await
-            {
-                Ok(_) => Probe::Ready(()),
-                Err(error) => Probe::Pending(error.to_string()),
-            }
-        })
-        .await
-        .map_err(|timed_out| timed_out.awaiting("JetStream to answer the account"))
-    }
-
     /// One look at every running node.
-    async fn look(&self, peers: Option<usize>) -> Probe<()> {
+    pub(crate) async fn look(&self, peers: Option<usize>) -> Probe<()> {
         match self.find_fault(peers).await {
             Ok(None) => Probe::Ready(()),
             Ok(Some(seen)) => Probe::Pending(seen),

@@ -129,6 +129,18 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Ends its server and wipes its disk, whatever it is doing. For a caller who holds the
+    /// cluster's verbs already.
+    pub(crate) async fn unmake(&self) -> Result<()> {
+        let (key, state) = self
+            .cluster
+            .slot(&self.name, |slot| (slot.key, slot.state))?;
+        if state != NodeState::Stopped {
+            self.end(key, Signal::Kill, GONE_WITHIN).await?;
+        }
+        self.cluster.host().wipe(key, &StoreArea::All).await
+    }
+
     /// Freezes its server (SIGSTOP): connections stay open, nothing is answered.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ fn entry(source: &Source) -> Value {
         "name": scenario.name,
         "promise": scenario.promise,
         "about": scenario.about,
+        "core": source.is_core(),
         "nodes": scenario.nodes,
         "steps": scenario.steps.len(),
     })
@@ -33,8 +34,9 @@ fn entry(source: &Source) -> Value {
 
 fn line(source: &Source) -> String {
     let scenario = &source.scenario;
+    let core = if source.is_core() { "core" } else { "" };
     format!(
-        "{:<26} {:<4} {}",
+        "{:<26} {:<4} {core:<4} {}",
         scenario.name, scenario.promise, scenario.about
     )
 }

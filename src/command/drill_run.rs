@@ -69,7 +69,7 @@ async fn run_one(
 fn choose(names: &[String]) -> Result<Vec<Source>, Failure> {
     let catalog = Catalog::built_in()?;
     if names.is_empty() {
-        return Ok(catalog.all().to_vec());
+        return Ok(catalog.core().cloned().collect());
     }
     let chosen = names.iter().map(|name| catalog.find(name));
     Ok(chosen.collect::<Result<_, _>>()?)

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use lifeboat_harness::Between;
 use lifeboat_harness::wait::{Probe, pause_for, until};
 
+use tokio::task::JoinSet;
+
 use super::choice::choose;
 use super::failure::{Failure, broken, impossible};
 use super::faults::chosen;
@@ -179,18 +181,21 @@ pub(super) async fn refuse(
         .await
         .map_err(impossible)?;
     let began = Instant::now();
-    let mut tries = 0_u32;
+    let mut tries = JoinSet::new();
     while began.elapsed() < watched {
-        if publisher.publish(&client).await {
-            let after = began.elapsed();
-            let name = node.name();
-            return Err(broken(format!(
-                "{name} acknowledged a message after {after:.1?}"
-            )));
-        }
-        tries += 1;
+        let (publisher, client) = (publisher.clone(), client.clone());
+        tries.spawn(async move { publisher.publish(&client).await });
         pause_for(TRY_EVERY).await;
     }
-    world.note(format!("{} acknowledged none of {tries}", node.name()));
+    let tried = tries.len();
+    let outcomes = tries.join_all().await;
+    let taken = outcomes.into_iter().filter(|taken| *taken).count();
+    let name = node.name();
+    if taken > 0 {
+        return Err(broken(format!(
+            "{name} acknowledged {taken} of {tried} messages"
+        )));
+    }
+    world.note(format!("{name} acknowledged none of {tried} messages"));
     Ok(())
 }

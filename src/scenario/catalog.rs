@@ -9,23 +9,30 @@ use super::resolved::Scenario;
 
 /// A scenario's path and text.
 macro_rules! built_in {
-    ($name:literal) => {
+    ($path:literal) => {
         (
-            concat!("scenarios/core/", $name, ".toml"),
-            include_str!(concat!("../../scenarios/core/", $name, ".toml")),
+            concat!("scenarios/", $path, ".toml"),
+            include_str!(concat!("../../scenarios/", $path, ".toml")),
         )
     };
 }
 
-/// The core drills, compiled in so that the program needs no files beside it.
-const BUILT_IN: [(&str, &str); 7] = [
-    built_in!("r3-follower-replaced"),
-    built_in!("r3-leader-replaced"),
-    built_in!("r3-not-removed"),
-    built_in!("r3-no-spare"),
-    built_in!("r3-leader-cut-off"),
-    built_in!("r1-restored-from-backup"),
-    built_in!("r1-without-backup"),
+/// Where the drills are that run everywhere, and run when none is named.
+const CORE: &str = "scenarios/core";
+
+/// The drills, compiled in so that the program needs no files beside it.
+const BUILT_IN: [(&str, &str); 11] = [
+    built_in!("core/r3-follower-replaced"),
+    built_in!("core/r3-leader-replaced"),
+    built_in!("core/r3-not-removed"),
+    built_in!("core/r3-no-spare"),
+    built_in!("core/r3-leader-cut-off"),
+    built_in!("core/r1-restored-from-backup"),
+    built_in!("core/r1-without-backup"),
+    built_in!("faults/r3-disk-full"),
+    built_in!("faults/r3-disk-full-restarted"),
+    built_in!("faults/r3-store-read-only"),
+    built_in!("faults/r3-out-of-memory"),
 ];
 
 /// Where a scenario came from.
@@ -37,6 +44,13 @@ pub struct Source {
     pub text: String,
     /// What it means.
     pub scenario: Scenario,
+}
+
+impl Source {
+    /// Whether it is a built-in scenario that runs everywhere.
+    pub fn is_core(&self) -> bool {
+        self.path.starts_with(CORE)
+    }
 }
 
 /// The built-in scenarios.
@@ -61,6 +75,11 @@ impl Catalog {
     /// All of them.
     pub fn all(&self) -> &[Source] {
         &self.sources
+    }
+
+    /// Those that run everywhere; the others need something of the runtime or the machine.
+    pub fn core(&self) -> impl Iterator<Item = &Source> {
+        self.sources.iter().filter(|source| source.is_core())
     }
 
     /// Finds what a user named: a built-in scenario, or a file.

@@ -8,6 +8,7 @@
 mod archive;
 mod engine;
 mod image;
+mod launch;
 mod network;
 mod node;
 mod ownership;
@@ -153,7 +154,7 @@ impl Host for ContainerHost {
     }
 
     fn peer_address(&self, key: NodeKey) -> String {
-        format!("{}:{}", self.shared.name_of(key), node::CLUSTER_PORT)
+        format!("{}:{}", self.shared.name_of(key), launch::CLUSTER_PORT)
     }
 
     fn possible(&self, fault: Fault) -> std::result::Result<(), String> {
@@ -173,7 +174,7 @@ impl Host for ContainerHost {
         cluster: &ClusterSettings,
         node: &NodeSettings,
     ) -> Result<Addresses> {
-        let config = node::config(cluster, node);
+        let config = launch::config(cluster, node);
         let (container, name) = (self.node(key), node.name.clone());
         self.run(async move { container.launch(config, &name).await })
             .await
