@@ -275,6 +275,14 @@ impl Cluster {
         slots.iter().map(|slot| slot.client.address()).collect()
     }
 
+    /// Addresses for clients that ask the cluster as a whole: as [`Cluster::client_urls`],
+    /// without running nodes that are cut off, which answer with what they last knew.
+    pub fn urls_to_ask(&self) -> Vec<String> {
+        let addresses = self.addresses_to_ask();
+        let urls = addresses.iter().map(|address| format!("nats://{address}"));
+        urls.collect()
+    }
+
     /// Where to ask the cluster: everywhere but at running nodes that are cut off.
     pub(crate) fn addresses_to_ask(&self) -> Vec<SocketAddr> {
         let main_side = self.main_side();

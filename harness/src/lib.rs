@@ -22,9 +22,13 @@
 //!   current, JetStream answering the account.
 //! - **Addresses that stay right.** Servers pick their own ports; clients and other servers
 //!   reach them through links the harness holds ([`Cluster::client_urls`]).
+//! - **Processes or containers**, the same API ([`Runtime`]), and a network between the nodes
+//!   that can be cut, slowed down and healed ([`Cluster::between`]). A fault that is not
+//!   possible here is told before anything starts ([`ClusterBuilder::needs`]).
 //! - **Nothing left behind.** Servers die with the process that started them, even when it is
 //!   killed with SIGKILL (on Linux), and their directory goes with them. After a panic it is
-//!   kept and its place printed.
+//!   kept and its place printed. Containers go with their networks and volumes, by a watchdog
+//!   which is your own program, started again before its `main`.
 //! - **Errors that tell**: a timeout says what was awaited and what was seen last.
 //!
 //! Connect with any client as [`Cluster::credentials`]; the crate makes no choice for you.

@@ -16,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::keeper::Keeper;
 use crate::wait::pause_for;
@@ -25,8 +25,14 @@ use crate::wait::pause_for;
 const AFTER_REFUSAL: Duration = Duration::from_millis(50);
 /// Bytes taken from a socket at once.
 const CHUNK: usize = 64 << 10;
-/// Chunks under way in one direction of a connection; more wait in the sender's socket.
-const UNDER_WAY: usize = 64;
+/// The least room worth reading into.
+const LEAST_ROOM: usize = 4 << 10;
+/// Bytes under way in one direction of a connection; more wait in the sender's socket.
+const UNDER_WAY: usize = 2 << 20;
+/// What a sender may say before anybody hears it; a server says a line or two.
+const EARLY: usize = 64 << 10;
+/// Slower is no network any more.
+const LONGEST_DELAY: Duration = Duration::from_secs(3600);
 
 /// Where a link leads at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,7 +163,8 @@ async fn serve(listener: TcpListener, mut state: watch::Receiver<State>) {
 
 /// Carries one connection until either side closes it or the link is aimed elsewhere.
 async fn carry(mut near: TcpStream, mut state: watch::Receiver<State>) {
-    let Some(target) = way_through(&near, &mut state).await else {
+    let mut early = BytesMut::new();
+    let Some(target) = way_through(&mut near, &mut early, &mut state).await else {
         return;
     };
     let Ok(mut far) = TcpStream::connect(target).await else {
@@ -168,8 +175,9 @@ async fn carry(mut near: TcpStream, mut state: watch::Receiver<State>) {
     {
         let (near_reads, near_writes) = near.split();
         let (far_reads, far_writes) = far.split();
-        let toward = pump(near_reads, far_writes, state.clone(), Way::Toward);
-        let back = pump(far_reads, near_writes, state.clone(), Way::Back);
+        let toward = pump(near_reads, far_writes, early, state.clone(), Way::Toward);
+        let nothing = BytesMut::new();
+        let back = pump(far_reads, near_writes, nothing, state.clone(), Way::Back);
         tokio::select! {
             _ended = async { tokio::try_join!(toward, back) } => {}
             _aimed = state.wait_for(|state| state.aim != Aim::Forward(target)) => {}
@@ -180,8 +188,12 @@ async fn carry(mut near: TcpStream, mut state: watch::Receiver<State>) {
 }
 
 /// Waits until a new connection may pass and returns where it leads, if anywhere. While either
-/// direction is closed nobody connects: TCP needs both.
-async fn way_through(near: &TcpStream, state: &mut watch::Receiver<State>) -> Option<SocketAddr> {
+/// direction is closed nobody connects: TCP needs both. What the sender says meanwhile is kept.
+async fn way_through(
+    near: &mut TcpStream,
+    early: &mut BytesMut,
+    state: &mut watch::Receiver<State>,
+) -> Option<SocketAddr> {
     let passes = async {
         let decided = |state: &State| state.is_open() && state.aim != Aim::Hold;
         match state.wait_for(decided).await.ok()?.aim {
@@ -189,11 +201,14 @@ async fn way_through(near: &TcpStream, state: &mut watch::Receiver<State>) -> Op
             Aim::Refuse | Aim::Hold => None,
         }
     };
-    // Whoever gave up is let go: a server tries every second for as long as a cut lasts.
+    // Whoever gave up is let go: a server tries again and again for as long as a cut lasts.
     let gives_up = async {
-        if near.peek(&mut [0]).await.is_ok_and(|bytes| bytes > 0) {
-            std::future::pending::<()>().await;
+        while early.len() < EARLY {
+            if near.read_buf(early).await.unwrap_or_default() == 0 {
+                return;
+            }
         }
+        std::future::pending().await
     };
     tokio::select! {
         biased;
@@ -202,34 +217,45 @@ async fn way_through(near: &TcpStream, state: &mut watch::Receiver<State>) -> Op
     }
 }
 
-/// Carries bytes in one direction until its sender closes it. An error is the receiver's.
+/// Carries bytes in one direction, beginning with those that were read already, until their
+/// sender closes it. An error is the receiver's.
 async fn pump(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
+    early: BytesMut,
     mut state: watch::Receiver<State>,
     way: Way,
 ) -> io::Result<()> {
-    let (queue, mut queued) = mpsc::channel::<(Instant, Bytes)>(UNDER_WAY);
+    let (queue, mut queued) = mpsc::unbounded_channel::<(Instant, Bytes)>();
+    let room = Semaphore::new(UNDER_WAY);
     let flows = state.clone();
-    let read = async move {
-        let mut buffer = BytesMut::new();
+    let read = async {
+        let queue = queue;
+        let mut buffer = early;
         loop {
-            buffer.reserve(CHUNK);
-            // A sender that broke off has closed as well.
-            if from.read_buf(&mut buffer).await.unwrap_or_default() == 0 {
+            let arrives = Instant::now() + way.flow(&flows.borrow()).delay.min(LONGEST_DELAY);
+            let bytes = buffer.split().freeze();
+            // Given back by whoever writes them.
+            let taken = room.acquire_many(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+            if let Ok(taken) = taken.await {
+                taken.forget();
+            }
+            if queue.send((arrives, bytes)).is_err() {
                 return Ok(());
             }
-            let arrives = Instant::now() + way.flow(&flows.borrow()).delay;
-            if queue
-                .send((arrives, buffer.split().freeze()))
-                .await
-                .is_err()
-            {
+            if buffer.capacity() < LEAST_ROOM {
+                buffer.reserve(CHUNK);
+            }
+            // A sender that broke off has closed as well.
+            if from.read_buf(&mut buffer).await.unwrap_or_default() == 0 {
+                let arrives = Instant::now() + way.flow(&flows.borrow()).delay.min(LONGEST_DELAY);
+                // Its end arrives no sooner than its words.
+                let _sent = queue.send((arrives, Bytes::new()));
                 return Ok(());
             }
         }
     };
-    let write = async move {
+    let write = async {
         while let Some((arrives, bytes)) = queued.recv().await {
             let left = arrives.saturating_duration_since(Instant::now());
             if !left.is_zero() {
@@ -237,6 +263,7 @@ async fn pump(
             }
             opened(&mut state, way).await?;
             to.write_all(&bytes).await?;
+            room.add_permits(bytes.len());
         }
         opened(&mut state, way).await?;
         to.shutdown().await

@@ -175,6 +175,8 @@ impl Cluster {
         };
         let client = self.bind_link(loopback).await?;
         let nowhere = self.bind_link(among_servers).await?;
+        // Silence keeps a server that dials it busy; refused, it would dial forty times a second.
+        nowhere.aim(Aim::Hold);
         self.slots().push(Slot {
             key,
             name: name.to_owned(),

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use lifeboat_harness::wait::{Probe, until};
-use lifeboat_harness::{Cluster, Error, Fault, NodeState};
+use lifeboat_harness::{Cluster, Error, Fault, NodeState, StoreArea};
 use serde_json::{Value, json};
 
 use crate::support::{PATIENCE, ask, connect, create_stream, publish, start, wait_copy};
@@ -103,6 +103,71 @@ async fn a_wiped_disk_with_a_size_is_empty_and_as_large() {
     wait_copy(&cluster, "n2", "S", 10).await;
     node.fill_disk().await.unwrap();
     node.free_disk().await.unwrap();
+}
+
+/// What is there after a wipe is not the node's disk, and might be the machine's own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_was_wiped_is_not_filled() {
+    let Some(cluster) = start_with(Fault::FullDisk).await else {
+        return;
+    };
+    let node = cluster.node("n2");
+    node.kill().await.unwrap();
+    node.wipe().await.unwrap();
+    let filled = node.fill_disk().await.unwrap_err();
+    assert!(filled.to_string().contains("wiped"), "{filled}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_stream_after_the_other_is_wiped_and_the_rest_stays() {
+    let cluster = start(Cluster::builder().nodes(3)).await;
+    let client = connect(&cluster, "n1").await;
+    for stream in ["A", "B", "C"] {
+        create_stream(&client, stream, 3).await;
+        publish(&client, stream, 10).await;
+        wait_copy(&cluster, "n2", stream, 10).await;
+    }
+    let node = cluster.node("n2");
+    node.kill().await.unwrap();
+    let area = |stream: &str| StoreArea::Stream {
+        account: cluster.credentials().account.clone(),
+        stream: stream.to_owned(),
+    };
+    let copies = tempfile::tempdir().unwrap();
+    let holds = async |stream: &str| {
+        let copy = copies.path().join(stream);
+        node.copy_store(&area(stream), &copy).await.unwrap()
+    };
+    node.wipe_area(&area("A")).await.unwrap();
+    node.wipe_area(&area("B")).await.unwrap();
+    let held = (holds("A").await, holds("B").await, holds("C").await);
+    assert_eq!(held, (false, false, true));
+    node.start().await.unwrap();
+    for stream in ["A", "B", "C"] {
+        wait_copy(&cluster, "n2", stream, 10).await;
+    }
+}
+
+/// A caller that loses its patience with a start gets a node that is stopped, and really is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_is_given_up_leaves_no_server() {
+    let cluster = start(Cluster::builder().nodes(3)).await;
+    let node = cluster.node("n3");
+    for patience in [1, 20, 60] {
+        if node.state().unwrap() == NodeState::Running {
+            node.kill().await.unwrap();
+        }
+        let start = tokio::time::timeout(Duration::from_millis(patience), node.start());
+        drop(start.await);
+    }
+    if node.state().unwrap() == NodeState::Running {
+        node.kill().await.unwrap();
+    }
+    // Were one left, it would be the second of its name, and the first to be signalled.
+    node.start().await.unwrap();
+    cluster.wait_ready(PATIENCE).await.unwrap();
+    node.kill().await.unwrap();
+    assert_eq!(node.state().unwrap(), NodeState::Stopped);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -62,9 +62,17 @@ pub(crate) async fn create_stream(client: &Client, stream: &str, replicas: usize
         "retention": "limits",
         "discard": "old",
     });
-    ask(client, &format!("$JS.API.STREAM.CREATE.{stream}"), &config)
-        .await
-        .unwrap();
+    // Asked again while a fresh leader leaves a request unanswered; the second time the same
+    // stream is there already, which is as good.
+    let subject = format!("$JS.API.STREAM.CREATE.{stream}");
+    until(PATIENCE, || async {
+        match ask(client, &subject, &config).await {
+            Ok(_) => Probe::Ready(()),
+            Err(seen) => Probe::Pending(seen),
+        }
+    })
+    .await
+    .unwrap();
 }
 
 /// Publishes until this many messages are acknowledged, trying again while nobody leads.

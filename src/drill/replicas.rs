@@ -42,11 +42,12 @@ async fn drain_one(
     stream: &str,
     name: &str,
 ) -> Result<(ConsumerPosition, u64), String> {
-    let consumer = world.recorder.connection.consumer(stream, name);
+    let connection = world.connection().await?;
+    let consumer = connection.consumer(stream, name);
     let mut stood_at = None;
     for _ in 0..MOST_ROUNDS {
         let drained = until(SETTLED_WITHIN, || async {
-            let asked = world.recorder.connection.stream_info(stream).await;
+            let asked = connection.stream_info(stream).await;
             match (asked, consumer.position().await) {
                 (Ok(info), Ok((position, unacknowledged, undelivered))) => {
                     // A consumer that has just been assigned says for a moment that it has

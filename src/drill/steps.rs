@@ -135,7 +135,8 @@ async fn delete_stream(world: &World<'_>, stream: &str, within: Duration) -> Out
     world.record(Event::Deleting {
         stream: stream.to_owned(),
     });
-    let removed = remove_stream(&world.recorder.connection, stream, within).await;
+    let connection = world.connection().await.map_err(impossible)?;
+    let removed = remove_stream(&connection, stream, within).await;
     removed.map_err(broken)
 }
 
@@ -214,7 +215,8 @@ async fn no_replacement(world: &World<'_>, stream: &str, watched: Duration) -> O
 async fn backup(world: &World<'_>, stream: &str, name: &str) -> Outcome {
     let target = world.evidence.backup(name);
     let options = BackupOptions::default();
-    let taken = back_up_stream(&world.recorder.connection, stream, &target, options, &())
+    let connection = world.connection().await.map_err(impossible)?;
+    let taken = back_up_stream(&connection, stream, &target, options, &())
         .await
         .map_err(by_engine)?;
     let manifest = taken.manifest;
@@ -248,7 +250,8 @@ async fn restore(world: &World<'_>, backup: &str) -> Outcome {
     });
     let options = RestoreOptions::default();
     let never = std::future::pending();
-    let restored = restore_stream(&world.recorder.connection, &source, options, &(), never)
+    let connection = world.connection().await.map_err(impossible)?;
+    let restored = restore_stream(&connection, &source, options, &(), never)
         .await
         .map_err(by_engine)?;
     world.note(format!(

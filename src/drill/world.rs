@@ -69,6 +69,15 @@ impl<'a> World<'a> {
         self.record(Event::Noted { text });
     }
 
+    /// A connection for what concerns the cluster as a whole: to no node that is cut off.
+    pub(super) async fn connection(&self) -> Result<Connection, String> {
+        let urls = self.cluster.urls_to_ask();
+        if urls.len() == self.cluster.client_urls().len() {
+            return Ok(self.recorder.connection.clone());
+        }
+        connect(self.cluster, urls).await
+    }
+
     /// The publisher of a stream; the scenario was resolved, so there is one.
     pub(super) fn publisher(&self, stream: &str) -> Option<&Publisher> {
         self.publishers.iter().find(|one| one.stream() == stream)

@@ -136,13 +136,18 @@ impl Resolver<'_> {
 
     fn cut(&mut self, cut: &written::Cut) -> Result<Step> {
         let network = self.network(&cut.node, cut.from.as_ref(), cut.clients)?;
+        let ways = match &cut.way {
+            Some(way) => self.pointer.choice(way, &WAYS, "a way to cut")?,
+            None => Ways::Both,
+        };
+        if let (Some(way), true) = (&cut.way, cut.clients && ways != Ways::Both) {
+            let message = "`clients` are cut both ways or not at all: leave one of the two out";
+            return Err(self.pointer.value(way, message));
+        }
         Ok(Step::Cut {
             alias: self.alias_of_one(cut.alias.as_ref(), &network)?,
             network,
-            ways: match &cut.way {
-                Some(way) => self.pointer.choice(way, &WAYS, "a way to cut")?,
-                None => Ways::Both,
-            },
+            ways,
         })
     }
 

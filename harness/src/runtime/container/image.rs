@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
@@ -17,6 +18,7 @@ use testcontainers::bollard::{Docker, body_full};
 use super::archive::Packer;
 use super::engine::{Engine, failed, is_absent};
 use super::ownership::Owner;
+use super::watchdog::watch;
 use crate::binary::{ServerBinary, ServerSource, parse_version};
 use crate::error::{BinaryError, Result};
 
@@ -24,6 +26,8 @@ use crate::error::{BinaryError, Result};
 const REPOSITORY: &str = "lifeboat/nats-server";
 /// Tells what binary an image was made around.
 const DIGEST_LABEL: &str = "lifeboat.sha256";
+/// How long an image may take to say its version.
+const SAYS_WITHIN: Duration = Duration::from_secs(20);
 /// Where the binary is in an image made here.
 const BINARY: &str = "nats-server";
 
@@ -120,7 +124,9 @@ pub async fn identify_image(reference: &str) -> Result<ServerBinary> {
     let owner = Owner::this()?;
     let identified = async move {
         let id = pulled(&docker, &reference).await?;
+        let watched = watch(&owner)?;
         let said = version_of(&docker, &id, &owner).await?;
+        watched.gone();
         let version = said.trim().trim_start_matches("nats-server:");
         let version = parse_version(version).map_err(|_| BinaryError::Unusable {
             path: PathBuf::from(&reference),
@@ -182,8 +188,9 @@ async fn version_of(docker: &Docker, image: &str, owner: &Owner) -> Result<Strin
             .start_container(&id, None::<StartContainerOptions>)
             .await?;
         let waited = docker.wait_container(&id, None::<WaitContainerOptions>);
-        // How it ended does not matter: what it said does.
-        let _ended = waited.try_collect::<Vec<_>>().await;
+        // How it ended does not matter, nor whether: what it said does.
+        let ended = waited.try_collect::<Vec<_>>();
+        let _ended = tokio::time::timeout(SAYS_WITHIN, ended).await;
         let logs = LogsOptionsBuilder::new().stdout(true).stderr(true).build();
         let said: Vec<_> = docker.logs(&id, Some(logs)).try_collect().await?;
         Ok::<_, BollardError>(said.into_iter().map(|line| line.to_string()).collect())
@@ -193,7 +200,9 @@ async fn version_of(docker: &Docker, image: &str, owner: &Owner) -> Result<Strin
         .force(true)
         .v(true)
         .build();
-    // Should this fail, the watchdog removes it.
-    let _removed = docker.remove_container(&id, Some(options)).await;
-    said.map_err(failed(doing()))
+    let removed = docker.remove_container(&id, Some(options)).await;
+    let said = said.map_err(failed(doing()))?;
+    // What could not be removed is the watchdog's, which has not been told that it is gone.
+    removed.map_err(failed(doing()))?;
+    Ok(said)
 }

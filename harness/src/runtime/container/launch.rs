@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use super::archive::Packer;
 use super::engine::failed;
 use super::node::{NodeContainer, Record, STORE, VOLUME};
-use super::volume::{Volume, upload};
+use super::volume::{Volume, remove_container, upload};
 use crate::config::{ClusterSettings, NodeSettings, Placement, Ports, render};
 use crate::error::{Error, Result};
 use crate::runtime::{Addresses, tail};
@@ -48,28 +48,37 @@ impl NodeContainer {
     /// Starts the server, in a new container when there is none that will do, and waits until
     /// it listens.
     pub(super) async fn launch(&self, config: String, node: &str) -> Result<Addresses> {
+        let _launching = self.launching.lock().await;
         let mut record = self.record.lock().await;
         record.config = config;
         if record.outdated {
             self.discard(&mut record).await?;
         }
         if record.volume.is_none() {
-            record.volumes_made += 1;
-            let name = format!("{}-{}", self.name, record.volumes_made);
-            record.volume = Some(Volume::make(&self.shared, &name).await?);
+            record.volume = Some(self.next_volume(&mut record).await?);
         }
-        match &record.container {
+        let started = match &record.container {
             Some(container) => {
                 self.hand_in_config(&record.config).await?;
-                container.start().await.map_err(self.failed("starting"))?;
+                container.start().await
             }
-            None => {
-                let container = self.request(&record).start().await;
-                record.container = Some(container.map_err(self.failed("starting"))?);
-            }
-        }
+            None => match self.request(&record).start().await {
+                Ok(container) => {
+                    record.container = Some(container);
+                    Ok(())
+                }
+                Err(error) => {
+                    // It may have been made, and has its name then, without anybody to drop it.
+                    remove_container(self.docker(), &self.name).await?;
+                    Err(error)
+                }
+            },
+        };
         drop(record);
-        let listening = self.listening(node).await;
+        let listening = match started {
+            Ok(()) => self.listening(node).await,
+            Err(error) => Err(self.failed("starting")(error)),
+        };
         if listening.is_err() {
             // A server that does not listen must not live on beside a node that counts as
             // stopped. It may have ended already, which is as good.

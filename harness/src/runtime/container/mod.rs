@@ -176,8 +176,15 @@ impl Host for ContainerHost {
     ) -> Result<Addresses> {
         let config = launch::config(cluster, node);
         let (container, name) = (self.node(key), node.name.clone());
-        self.run(async move { container.launch(config, &name).await })
-            .await
+        let mut unproven = Unproven {
+            engine: self.shared.engine.clone(),
+            node: Some(Arc::clone(&container)),
+        };
+        let launched = self
+            .run(async move { container.launch(config, &name).await })
+            .await;
+        unproven.node = None;
+        launched
     }
 
     async fn signal(&self, key: NodeKey, signal: Signal) -> Result<()> {
@@ -261,6 +268,23 @@ impl Drop for ContainerHost {
                 node.forget().await;
             }
         });
+    }
+}
+
+/// A server whose start nobody has seen the end of. When the caller gives it up it goes on, and
+/// must not live on beside a node that counts as stopped.
+struct Unproven {
+    engine: Engine,
+    node: Option<Arc<NodeContainer>>,
+}
+
+impl Drop for Unproven {
+    fn drop(&mut self) {
+        let (Some(node), Ok(talk)) = (self.node.take(), engine::talk()) else {
+            return;
+        };
+        let engine = self.engine.clone();
+        talk.spawn(async move { engine.run(async move { node.give_up().await }).await });
     }
 }
 

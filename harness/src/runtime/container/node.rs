@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 
 use super::Shared;
 use super::engine::{failed, is_absent};
-use super::volume;
+use super::volume::{self, Volume};
 use crate::error::{Error, Result, io_error};
 use crate::runtime::{NodeKey, Signal, StoreArea};
 
@@ -36,13 +36,15 @@ pub(super) struct NodeContainer {
     pub(super) key: NodeKey,
     pub(super) name: String,
     pub(super) record: Mutex<Record>,
+    /// Held while the server starts.
+    pub(super) launching: Mutex<()>,
 }
 
 /// What changes of a node.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     pub(super) container: Option<ContainerAsync<GenericImage>>,
-    pub(super) volume: Option<volume::Volume>,
+    pub(super) volume: Option<Volume>,
     pub(super) volumes_made: u32,
     pub(super) config: String,
     /// What containers logged that are gone.
@@ -61,6 +63,7 @@ impl NodeContainer {
             key,
             name,
             record: Mutex::default(),
+            launching: Mutex::default(),
         }
     }
 
@@ -138,24 +141,45 @@ impl NodeContainer {
     /// Removes a stopped node's disk, or all of one stream on it.
     pub(super) async fn wipe(&self, area: &StoreArea) -> Result<()> {
         let mut record = self.record.lock().await;
-        let rest = match (area, record.container.is_some()) {
-            (StoreArea::All, _) | (_, false) => None,
-            (StoreArea::Stream { .. }, true) => {
-                volume::download(self.docker(), &self.name, STORE).await?
+        let rest = match area {
+            StoreArea::All => None,
+            StoreArea::Stream { .. } => match self.download(&record, STORE).await? {
+                Some(store) => Some(store),
+                None => return Ok(()),
+            },
+        };
+        let kept = match rest {
+            None => None,
+            Some(store) => {
+                let volume = self.next_volume(&mut record).await?;
+                let path = path_in_store(area);
+                volume.fill_from(&self.shared, store, &path).await?;
+                Some(volume)
             }
         };
         self.discard(&mut record).await?;
-        if let Some(volume) = record.volume.take() {
-            volume.remove(&self.shared).await?;
+        // The old one goes last: whatever failed before, nothing is lost.
+        let old = std::mem::replace(&mut record.volume, kept);
+        match old {
+            Some(old) => old.remove(&self.shared).await,
+            None => Ok(()),
         }
-        let Some(rest) = rest else { return Ok(()) };
+    }
+
+    /// Makes a volume of a name that was not used before.
+    pub(super) async fn next_volume(&self, record: &mut Record) -> Result<Volume> {
         record.volumes_made += 1;
         let name = format!("{}-{}", self.name, record.volumes_made);
-        let volume = volume::Volume::make(&self.shared, &name).await?;
-        let path = path_in_store(area);
-        volume.fill_from(&self.shared, rest, &path).await?;
-        record.volume = Some(volume);
-        Ok(())
+        Volume::make(&self.shared, &name).await
+    }
+
+    /// Packs a directory of the node's disk; nothing when there is none.
+    async fn download(&self, record: &Record, path: &str) -> Result<Option<fs::File>> {
+        match (&record.container, &record.volume) {
+            (Some(_), _) => volume::download(self.docker(), &self.name, path).await,
+            (None, Some(volume)) => volume.download(&self.shared, path).await,
+            (None, None) => Ok(None),
+        }
     }
 
     /// Removes the container and keeps what it logged. The volume stays.
@@ -218,12 +242,7 @@ impl NodeContainer {
             StoreArea::All => STORE.to_owned(),
             StoreArea::Stream { .. } => format!("{STORE}/{}", path_in_store(area).display()),
         };
-        let downloaded = match (&record.container, &record.volume) {
-            (Some(_), _) => volume::download(self.docker(), &self.name, &path).await,
-            (None, Some(volume)) => volume.download(&self.shared, &path).await,
-            (None, None) => Ok(None),
-        };
-        let Some(archive) = downloaded? else {
+        let Some(archive) = self.download(&record, &path).await? else {
             return Ok(false);
         };
         volume::unpack(archive, to).await?;
@@ -268,6 +287,12 @@ impl NodeContainer {
         let _ended = self.kill("SIGKILL").await;
         let _saved = self.copy_evidence(to).await;
         let _saved = self.copy_store(&StoreArea::All, &to.join("store")).await;
+    }
+
+    /// Ends a server whose start was given up, once that has come to its end.
+    pub(super) async fn give_up(&self) -> Result<()> {
+        let _launching = self.launching.lock().await;
+        self.kill("SIGKILL").await
     }
 
     /// Removes the container.

@@ -222,10 +222,13 @@ impl Through {
     }
 }
 
-async fn remove_container(docker: &Docker, name: &str) -> Result<()> {
-    let options = RemoveContainerOptionsBuilder::new().force(true).build();
-    let removed = docker.remove_container(name, Some(options)).await;
-    removed.map_err(failed(format!("removing {name}")))
+/// Removes a container, if there is one, with the volumes that have no name of ours.
+pub(super) async fn remove_container(docker: &Docker, name: &str) -> Result<()> {
+    let options = RemoveContainerOptionsBuilder::new().force(true).v(true);
+    match docker.remove_container(name, Some(options.build())).await {
+        Err(error) if is_absent(&error) => Ok(()),
+        removed => removed.map_err(failed(format!("removing {name}"))),
+    }
 }
 
 /// Unpacks an archive into a directory of a container.

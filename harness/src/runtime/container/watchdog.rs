@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use ctor::ctor;
 use testcontainers::core::client::docker_client_instance;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::engine::failed;
 use super::ownership::{Owner, remove_all};
@@ -23,8 +24,8 @@ const WATCHED: &str = "LIFEBOAT_WATCHDOG_OF";
 /// An engine that was still making something when the owner was killed shows it by then.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
-/// The watchdog of this program, once it has one.
-static WATCHDOG: Mutex<Option<Child>> = Mutex::new(None);
+/// The watchdog of this program, once it has one, and how many clusters it is to know of.
+static WATCHDOG: Mutex<(Option<Child>, usize)> = Mutex::new((None, 0));
 
 /// What the owner tells: a cluster begins.
 const BEGINS: u8 = b'+';
@@ -38,28 +39,37 @@ pub(super) struct Watched(());
 /// Tells the watchdog that a cluster begins, and starts it when there is none.
 pub(super) fn watch(owner: &Owner) -> Result<Watched> {
     let mut watchdog = WATCHDOG.lock().unwrap_or_else(PoisonError::into_inner);
+    let (child, clusters) = &mut *watchdog;
     // One that was killed is replaced.
     let lives = |child: &mut Child| matches!(child.try_wait(), Ok(None));
-    if !watchdog.as_mut().is_some_and(lives) {
-        *watchdog = Some(spawn(owner).map_err(failed("starting the watchdog of containers"))?);
+    if !child.as_mut().is_some_and(lives) {
+        let new =
+            child.insert(spawn(owner).map_err(failed("starting the watchdog of containers"))?);
+        tell(new, &vec![BEGINS; *clusters]);
     }
-    drop(watchdog);
-    tell(BEGINS);
+    *clusters += 1;
+    if let Some(child) = child {
+        tell(child, &[BEGINS]);
+    }
     Ok(Watched(()))
 }
 
 impl Watched {
     /// Tells the watchdog that nothing of the cluster is left.
     pub(super) fn gone(self) {
-        tell(GONE);
+        let mut watchdog = WATCHDOG.lock().unwrap_or_else(PoisonError::into_inner);
+        let (child, clusters) = &mut *watchdog;
+        *clusters = clusters.saturating_sub(1);
+        if let Some(child) = child {
+            tell(child, &[GONE]);
+        }
     }
 }
 
 /// A watchdog that does not hear it removes what there is, which is none the worse.
-fn tell(what: u8) {
-    let mut watchdog = WATCHDOG.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(input) = watchdog.as_mut().and_then(|child| child.stdin.as_mut()) {
-        let _told = input.write_all(&[what]);
+fn tell(watchdog: &mut Child, what: &[u8]) {
+    if let Some(input) = watchdog.stdin.as_mut() {
+        let _told = input.write_all(what);
     }
 }
 
@@ -101,6 +111,22 @@ fn run_if_watchdog() {
 
 /// Waits until the owner is gone, then removes what it left.
 fn guard(owner: &str) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    else {
+        return;
+    };
+    // Whoever ends all processes of a job politely must not end this one before its work.
+    let entered = runtime.enter();
+    let kinds = [
+        SignalKind::hangup(),
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::quit(),
+    ];
+    let _ignored = kinds.map(signal);
+    drop(entered);
     let mut clusters = 0_u64;
     // Ends when the owner is gone, however it ended.
     for told in io::stdin().lock().bytes().map_while(io::Result::ok) {
@@ -110,12 +136,6 @@ fn guard(owner: &str) {
         }
     }
     let Some(owner) = Owner::parse(owner).filter(|_| clusters > 0) else {
-        return;
-    };
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    else {
         return;
     };
     runtime.block_on(async {

@@ -126,6 +126,11 @@ impl Disks {
 
     /// Writes a file onto a disk until there is no room left.
     pub(super) fn fill(&self, disk: &Path) -> Result<()> {
+        if !self.state().disks.contains(disk) {
+            // What is there instead is the machine's own disk.
+            let gone = io::Error::new(io::ErrorKind::NotFound, "the disk was wiped");
+            return Err(io_error(format!("filling {}", disk.display()))(gone));
+        }
         let path = self.seen(disk).join(BALLAST);
         let filled = File::create(&path).and_then(|mut ballast| {
             let zeros = vec![0; BALLAST_CHUNK];
