@@ -329,6 +329,18 @@ fn watchdog_of(owner: Pid) -> Pid {
     found.expect("an owner has a watchdog")
 }
 
+/// A job that is ended as a whole, politely: the watchdog still has its work to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watchdog_outlives_the_signals_that_end_its_owner() {
+    let (owner, pid) = ready_owner().await;
+    let watchdog = watchdog_of(pid);
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+        kill_process(watchdog, signal).unwrap();
+    }
+    end_owner(owner, pid, Signal::TERM).await;
+    assert_gone(&docker().await, pid).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_dead_owner_and_its_watchdog_left_is_swept_by_the_next() {
     let (owner, pid) = ready_owner().await;

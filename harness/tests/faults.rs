@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use async_nats::Client;
 use lifeboat_harness::wait::{Probe, until};
 use lifeboat_harness::{Cluster, Error, Fault, NodeState, StoreArea};
 use serde_json::{Value, json};
@@ -37,6 +38,15 @@ async fn start_with(fault: Fault) -> Option<Cluster> {
     }
 }
 
+/// The same, with a stream of ten messages on three nodes, and a client of n1.
+async fn stream_with(fault: Fault) -> Option<(Cluster, Client)> {
+    let cluster = start_with(fault).await?;
+    let client = connect(&cluster, "n1").await;
+    create_stream(&client, "S", 3).await;
+    publish(&client, "S", 10).await;
+    Some((cluster, client))
+}
+
 /// Whether a node's JetStream has been switched off.
 async fn is_disabled(cluster: &Cluster, node: &str) -> bool {
     let monitor = cluster.node(node).monitor().unwrap();
@@ -46,12 +56,9 @@ async fn is_disabled(cluster: &Cluster, node: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_switches_jetstream_off_until_a_restart() {
-    let Some(cluster) = start_with(Fault::FullDisk).await else {
+    let Some((cluster, client)) = stream_with(Fault::FullDisk).await else {
         return;
     };
-    let client = connect(&cluster, "n1").await;
-    create_stream(&client, "S", 3).await;
-    publish(&client, "S", 10).await;
     let node = cluster.node("n2");
     node.fill_disk().await.unwrap();
     // The server notices at its next write.
@@ -90,12 +97,9 @@ async fn a_disk_without_a_size_is_not_filled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wiped_disk_with_a_size_is_empty_and_as_large() {
-    let Some(cluster) = start_with(Fault::FullDisk).await else {
+    let Some((cluster, _client)) = stream_with(Fault::FullDisk).await else {
         return;
     };
-    let client = connect(&cluster, "n1").await;
-    create_stream(&client, "S", 3).await;
-    publish(&client, "S", 10).await;
     let node = cluster.node("n2");
     node.kill().await.unwrap();
     node.wipe().await.unwrap();
@@ -172,12 +176,9 @@ async fn a_start_that_is_given_up_leaves_no_server() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_does_not_start_with_a_read_only_store() {
-    let Some(cluster) = start_with(Fault::ReadOnlyStore).await else {
+    let Some((cluster, _client)) = stream_with(Fault::ReadOnlyStore).await else {
         return;
     };
-    let client = connect(&cluster, "n1").await;
-    create_stream(&client, "S", 3).await;
-    publish(&client, "S", 10).await;
     let node = cluster.node("n2");
     let running = node.set_read_only(true).await;
     assert!(matches!(running, Err(Error::IllegalTransition { .. })));
