@@ -300,6 +300,8 @@ wait = { stream = "ORDERS", replicas = 3, within = "60s" }
 lost = "nothing"
 "#;
 
+    const VICTIM: &str = "kill = { node = \"leader of ORDERS\", as = \"victim\" }";
+
     fn fault(from: &str, to: &str) -> String {
         assert!(GOOD.contains(from), "{from}");
         let text = GOOD.replacen(from, to, 1);
@@ -366,6 +368,24 @@ lost = "nothing"
                 "name = \"x\"",
                 "name = \"x y\"",
                 "x.toml:2:8: `x y` can't be a scenario's name",
+            ),
+            (VICTIM, "cut = { node = 3 }", "expected a node, or an array"),
+            (VICTIM, "cut = { node = [] }", "no node is named here"),
+            (
+                VICTIM,
+                "cut = { node = [\"n1\", \"n2\"], as = \"v\" }",
+                "several nodes can't have one name",
+            ),
+            (
+                VICTIM,
+                "cut = { node = \"n1\", way = \"in\", clients = true }",
+                "`clients` are cut both ways or not at all",
+            ),
+            (VICTIM, "heal = { from = \"n1\" }", "`from` needs a `node`"),
+            (
+                VICTIM,
+                "fill_disk = { node = \"n1\" }",
+                "only a disk with a size can be filled",
             ),
             ("[[step]]", "[[step", "x.toml:9:"),
         ] {

@@ -166,7 +166,7 @@ pub(super) struct Restore {
 
 /// One node or several.
 #[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "a node, or an array of nodes")]
+#[serde(untagged, expecting = "expected a node, or an array of nodes")]
 pub(super) enum Nodes {
     One(String),
     Several(Vec<String>),
