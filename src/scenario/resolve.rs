@@ -369,28 +369,35 @@ lost = "nothing"
                 "name = \"x y\"",
                 "x.toml:2:8: `x y` can't be a scenario's name",
             ),
-            (VICTIM, "cut = { node = 3 }", "expected a node, or an array"),
-            (VICTIM, "cut = { node = [] }", "no node is named here"),
-            (
-                VICTIM,
-                "cut = { node = [\"n1\", \"n2\"], as = \"v\" }",
-                "several nodes can't have one name",
-            ),
-            (
-                VICTIM,
-                "cut = { node = \"n1\", way = \"in\", clients = true }",
-                "`clients` are cut both ways or not at all",
-            ),
-            (VICTIM, "heal = { from = \"n1\" }", "`from` needs a `node`"),
-            (
-                VICTIM,
-                "fill_disk = { node = \"n1\" }",
-                "only a disk with a size can be filled",
-            ),
             ("[[step]]", "[[step", "x.toml:9:"),
         ] {
             let message = fault(from, to);
             assert!(message.contains(expected), "{to}: {message}");
+        }
+    }
+
+    #[test]
+    fn faults_of_steps_about_network_and_disks_are_pointed_at() {
+        for (step, expected) in [
+            ("cut = { node = 3 }", "expected a node, or an array"),
+            ("cut = { node = [] }", "no node is named here"),
+            (
+                "cut = { node = [\"n1\", \"n2\"], as = \"v\" }",
+                "several nodes can't have one name",
+            ),
+            (
+                "cut = { node = \"n1\", way = \"in\", clients = true }",
+                "`clients` are cut both ways or not at all",
+            ),
+            ("heal = { from = \"n1\" }", "`from` needs a `node`"),
+            (
+                "fill_disk = { node = \"n1\" }",
+                "only a disk with a size can be filled",
+            ),
+        ] {
+            let message = fault(VICTIM, step);
+            assert!(message.contains("x.toml:10:"), "{step}: {message}");
+            assert!(message.contains(expected), "{step}: {message}");
         }
     }
 }
