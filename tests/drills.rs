@@ -138,6 +138,39 @@ fn a_server_that_runs_out_of_memory_catches_up() {
 }
 
 #[test]
+fn a_replica_that_is_still_cut_off_is_no_recovery() {
+    let lifeboat = Lifeboat::new();
+    // Before anything is published all replicas hold the same, the one that is cut off too.
+    let text = changed(
+        "r3-leader-cut-off",
+        &[
+            (
+                "publish = { stream = \"ORDERS\", messages = 2000 }",
+                "run = \"200ms\"",
+            ),
+            ("heal = {}", "run = \"200ms\""),
+            (
+                "refuse = { node = \"minority\", stream = \"ORDERS\", for = \"10s\" }",
+                "run = \"200ms\"",
+            ),
+            (
+                "publish = { stream = \"ORDERS\", messages = 500 }",
+                "run = \"200ms\"",
+            ),
+            ("within = \"150s\"", "within = \"10s\""),
+        ],
+    );
+    let scenario = lifeboat.scenario("never-healed.toml", &text);
+    let record = run(&lifeboat, &scenario, 10);
+    let findings = record["findings"].to_string();
+    assert!(
+        findings.contains("2 of 3 replicas within reach"),
+        "{record}"
+    );
+    assert_eq!(record["recovery_seconds"], Value::Null, "{record}");
+}
+
+#[test]
 fn a_fault_that_is_not_injected_is_noticed() {
     let lifeboat = Lifeboat::new();
     let text = changed(

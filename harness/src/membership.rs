@@ -44,7 +44,7 @@ impl Cluster {
     /// The meta group as its leader sees it.
     pub(crate) async fn meta_view(&self) -> Option<MetaView> {
         // A leader that is cut off calls itself one until it notices.
-        for node in self.main_nodes() {
+        for node in self.reachable() {
             let Ok(monitor) = node.monitor() else {
                 continue;
             };
@@ -59,8 +59,9 @@ impl Cluster {
         None
     }
 
-    /// The nodes that run and are not cut off.
-    fn main_nodes(&self) -> Vec<Node<'_>> {
+    /// The nodes that run and are not cut off, in the order they were added: of several sides of
+    /// a cut those on the largest, of equally large ones on that with the oldest node.
+    pub fn reachable(&self) -> Vec<Node<'_>> {
         let main_side = self.main_side();
         let mut nodes = self.running();
         nodes.retain(|node| {

@@ -49,9 +49,16 @@ async fn find_gap(
     let Some(leader) = &members.leader else {
         return Ok(Some(format!("{stream} has no leader")));
     };
-    let live = live(cluster, &members);
+    let mut live = live(cluster, &members);
+    // Who is cut off may hold all there was before, and holds nothing of what comes.
+    let reachable = cluster.reachable();
+    live.retain(|name| reachable.iter().any(|node| node.name() == name));
     if live.len() != wanted {
-        let seen = format!("{} of {wanted} replicas ({})", live.len(), live.join(", "));
+        let seen = format!(
+            "{} of {wanted} replicas within reach ({})",
+            live.len(),
+            live.join(", ")
+        );
         return Ok(Some(seen));
     }
     let account = &cluster.credentials().account;
