@@ -51,7 +51,7 @@ impl Resolver<'_> {
         let mut all = named;
         all.extend(self.aliases.iter().cloned());
         let known = all.join(", ");
-        Err(self.pointer.at(span.clone(), format!("`{text}` is no node; expected one of {known}, or `leader of STREAM`, `follower of STREAM`, `spare of STREAM`, `meta leader`{}", meant(text, &all))))
+        Err(self.pointer.at(span.clone(), format!("`{text}` is no node; expected one of {known}, a name that an earlier step gave with `as`, or `leader of STREAM`, `follower of STREAM`, `replica of STREAM`, `spare of STREAM`, `meta leader`{}", meant(text, &all))))
     }
 
     pub(super) fn node_and_alias(&mut self, on: &written::OnNode) -> Result<(NodeChoice, String)> {

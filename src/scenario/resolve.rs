@@ -53,6 +53,7 @@ pub fn load(path: &Path, text: &str) -> Result<Scenario> {
         aliases: BTreeSet::new(),
         backups: BTreeSet::new(),
         bounded_disk: false,
+        adds_nodes: false,
     }
     .resolve(file)
 }
@@ -66,6 +67,8 @@ pub(super) struct Resolver<'a> {
     pub(super) backups: BTreeSet<String>,
     /// Whether the nodes' disks have a size.
     pub(super) bounded_disk: bool,
+    /// Whether there may be more nodes by now than at the beginning.
+    pub(super) adds_nodes: bool,
 }
 
 impl Resolver<'_> {
@@ -381,6 +384,14 @@ lost = "nothing"
         for (step, expected) in [
             ("cut = { node = 3 }", "expected a node, or an array"),
             ("cut = { node = [] }", "no node is named here"),
+            ("cut = { node = [\"n1\", \"n1\"] }", "`n1` is named twice"),
+            ("cut = { node = \"n1\", from = [\"n1\"] }", "on both sides"),
+            (
+                "cut = { node = [\"n1\", \"n2\", \"n3\"] }",
+                "nobody is left",
+            ),
+            ("delay = { node = \"n1\", by = \"5h\" }", "a minute at most"),
+            ("delay = { node = \"n1\", by = \"0ms\" }", "more than zero"),
             (
                 "cut = { node = [\"n1\", \"n2\"], as = \"v\" }",
                 "several nodes can't have one name",

@@ -100,6 +100,16 @@ pub struct NetworkPart {
     pub clients: bool,
 }
 
+impl NetworkPart {
+    /// The same between the nodes only, for what always concerns the clients and need not say so.
+    fn without_clients(&self) -> Self {
+        Self {
+            clients: false,
+            ..self.clone()
+        }
+    }
+}
+
 impl fmt::Display for NetworkPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |nodes: &[NodeChoice]| {
@@ -283,7 +293,7 @@ impl fmt::Display for Step {
             Self::Heal { network: None } => f.write_str("heal the network"),
             Self::Heal {
                 network: Some(network),
-            } => write!(f, "heal the network between {network}"),
+            } => write!(f, "heal the network between {}", network.without_clients()),
             Self::Elect { stream, not, .. } => {
                 write!(f, "wait until another node than {not} leads {stream}")
             }

@@ -1,5 +1,7 @@
 //! Steps: from the verb as written to the step that can be carried out.
 
+use std::time::Duration;
+
 use toml::Spanned;
 
 use super::diagnostic::Diagnostic;
@@ -11,6 +13,8 @@ type Result<T> = std::result::Result<T, Diagnostic>;
 
 /// What takes an earlier memory limit back.
 const NO_LIMIT: &str = "none";
+/// What is slower is no network.
+const LONGEST_DELAY: Duration = Duration::from_secs(60);
 /// The ways to cut a network.
 const WAYS: [(&str, Ways); 3] = [("both", Ways::Both), ("out", Ways::Out), ("in", Ways::In)];
 
@@ -84,6 +88,7 @@ impl Resolver<'_> {
     }
 
     fn add_node(&mut self, add: &written::AddNode) -> Result<Step> {
+        self.adds_nodes = true;
         Ok(Step::AddNode {
             alias: match &add.alias {
                 Some(alias) => self.new_alias(alias)?,
@@ -156,8 +161,17 @@ impl Resolver<'_> {
         Ok(Step::Delay {
             alias: self.alias_of_one(delay.alias.as_ref(), &network)?,
             network,
-            by: self.pointer.time(&delay.by)?,
+            by: self.delay_time(&delay.by)?,
         })
+    }
+
+    fn delay_time(&self, by: &Spanned<String>) -> Result<Duration> {
+        let time = self.pointer.time(by)?;
+        if time > LONGEST_DELAY {
+            let message = "servers give a connection up long before: a minute at most";
+            return Err(self.pointer.value(by, message));
+        }
+        Ok(time)
     }
 
     fn heal(&self, heal: &written::Heal) -> Result<Step> {
@@ -180,14 +194,25 @@ impl Resolver<'_> {
         from: Option<&Spanned<written::Nodes>>,
         clients: bool,
     ) -> Result<NetworkPart> {
-        Ok(NetworkPart {
+        let part = NetworkPart {
             nodes: self.nodes_of(nodes)?,
             from: match from {
                 Some(from) => self.nodes_of(from)?,
                 None => Vec::new(),
             },
             clients,
-        })
+        };
+        if let Some(both) = part.from.iter().find(|node| part.nodes.contains(node)) {
+            let message = format!("`{both}` is on both sides: there is no network between them");
+            return Err(self.pointer.value(nodes, message));
+        }
+        let named = part.nodes.iter();
+        let named = named.filter(|node| matches!(node, NodeChoice::Named(_)));
+        if part.from.is_empty() && named.count() >= self.nodes && !self.adds_nodes {
+            let message = "these are all nodes: nobody is left on the other side";
+            return Err(self.pointer.value(nodes, message));
+        }
+        Ok(part)
     }
 
     fn nodes_of(&self, nodes: &Spanned<written::Nodes>) -> Result<Vec<NodeChoice>> {
@@ -198,10 +223,16 @@ impl Resolver<'_> {
         if texts.is_empty() {
             return Err(self.pointer.value(nodes, "no node is named here"));
         }
-        let choices = texts
-            .iter()
-            .map(|text| self.node_named(text, &nodes.span()));
-        choices.collect()
+        let mut choices = Vec::new();
+        for text in texts {
+            let choice = self.node_named(text, &nodes.span())?;
+            if choices.contains(&choice) {
+                let message = format!("`{choice}` is named twice");
+                return Err(self.pointer.value(nodes, message));
+            }
+            choices.push(choice);
+        }
+        Ok(choices)
     }
 
     /// The name later steps use for the node that a step about the network chose.

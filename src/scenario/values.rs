@@ -62,7 +62,7 @@ impl Pointer<'_> {
             .and_then(|(number, (_, factor))| number.checked_mul(*factor));
         value
             .filter(|value| *value > 0)
-            .ok_or_else(|| self.value(text, format!("`{written}` is not {what}")))
+            .ok_or_else(|| self.value(text, format!("`{written}` is not {what}, more than zero")))
     }
 
     pub(super) fn count(

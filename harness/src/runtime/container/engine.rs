@@ -133,15 +133,12 @@ pub(super) fn status_of(error: &BollardError) -> Option<u16> {
 
 /// The error of an engine that is not there: it names what was tried.
 fn unreachable(error: &dyn std::error::Error) -> Error {
-    let mut reason = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        let text = deeper.to_string();
-        if !reason.contains(&text) {
-            reason = format!("{reason}: {text}");
-        }
-        cause = deeper.source();
+    // Outer layers tell how the client is made, the innermost what happened.
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
     }
+    let reason = format!("{cause}. Start one, or say where it is with DOCKER_HOST");
     let tried = match std::env::var("DOCKER_HOST") {
         Ok(host) => format!("DOCKER_HOST={host}"),
         Err(_) => format!("DOCKER_HOST is not set, {}", sockets().join(", ")),
