@@ -1,15 +1,16 @@
-//! What an archive holds, whichever generation it is: the view that restores are judged by.
+//! What an archive holds, message by message: the view that restores are judged by.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
-use std::io::{BufReader, Read as _};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::consumer::Consumer;
+use super::defect::{Level, Severity};
 use super::error::{ArchiveError, Result};
-use super::{frames, message_archive, tar_form};
+use super::open::Archive;
 use crate::model::{ConsumerPosition, Fingerprint};
 
 /// The generations of archives.
@@ -54,25 +55,29 @@ impl Contents {
     }
 }
 
-/// Reads a whole archive and checks it on the way: S2 checksums, its own structure to the
-/// very end, the hash of every block record.
+/// Reads a whole archive and checks it on the way: S2 checksums, its own structure to the very
+/// end, the hash of every block record, its counts against what is there.
 ///
 /// # Errors
-/// An [`ArchiveError`] at the first thing that is wrong.
+/// An [`ArchiveError`] at the first thing that is damaged.
 pub fn read_archive(path: &Path) -> Result<Contents> {
-    let what = path.display().to_string();
-    frames::check(path)?;
-    let file = File::open(path).map_err(ArchiveError::io(&what))?;
-    let mut decoded = minlz::Reader::new(BufReader::new(file));
-    let mut magic = Vec::new();
-    decoded
-        .by_ref()
-        .take(message_archive::MAGIC.len() as u64)
-        .read_to_end(&mut magic)
-        .map_err(ArchiveError::io(&what))?;
-    if magic == message_archive::MAGIC {
-        message_archive::read(&mut BufReader::new(decoded))
-    } else {
-        tar_form::read(&mut std::io::Cursor::new(magic).chain(decoded))
+    let archive = Archive::open(path)?;
+    let survey = archive.survey(Level::Content)?;
+    if survey.defects.worst() == Some(Severity::Damage)
+        && let Some(defect) = survey.defects.first_damage()
+    {
+        return Err(ArchiveError::Damaged(defect.clone()));
     }
+    let mut messages = BTreeMap::new();
+    archive.messages(&survey.live, &mut |message| {
+        messages.insert(message.sequence, message.to_stored().fingerprint());
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(Contents {
+        form: survey.form,
+        messages,
+        consumers: survey.consumers.iter().map(Consumer::position).collect(),
+        last_sequence: survey.last_sequence,
+        indexed_sequence: survey.indexed_sequence,
+    })
 }

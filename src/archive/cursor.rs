@@ -1,5 +1,7 @@
 //! Reads the integers of the server's formats from a byte slice, never past its end.
 
+use super::varint::unzigzag;
+
 /// A position in a slice. Every read says `None` when the slice ends too early.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cursor<'a> {
@@ -56,9 +58,17 @@ impl<'a> Cursor<'a> {
 
     /// A signed integer in zigzag form, as Go's `binary.Varint` reads it.
     pub(super) fn varint(&mut self) -> Option<i64> {
-        let raw = self.uvarint()?;
-        let magnitude = (raw >> 1).cast_signed();
-        Some(if raw & 1 == 0 { magnitude } else { !magnitude })
+        self.uvarint().map(unzigzag)
+    }
+
+    /// Whether everything was read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// What was not read yet.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 }
 

@@ -1,44 +1,32 @@
-//! What can be wrong with an archive or a store.
+//! Why an archive or a store can't be read, or not as what it should be.
 
 use std::io;
 
-/// The result of reading an archive.
+use super::defect::Defect;
+
+/// The result of reading or writing an archive.
 pub type Result<T, E = ArchiveError> = std::result::Result<T, E>;
 
 /// An archive, or a stream's store, that can't be read as what it should be.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArchiveError {
-    /// The file or directory can't be read at all.
-    #[error("can't read {what}: {source}")]
+    /// The file or directory can't be read or written at all.
+    #[error("{what}: {source}")]
     Io {
-        /// Which file.
+        /// What was being done, and to which file.
         what: String,
-        /// The system's error. Corrupt S2 frames come as one too.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
 
-    /// The content ends before it should.
-    #[error("{what} is cut off: {detail}")]
-    Truncated {
-        /// Which part.
-        what: String,
-        /// What was missing.
-        detail: String,
-    },
+    /// It is damaged; this is the first thing that is wrong with it.
+    #[error("damaged: {0}")]
+    Damaged(Defect),
 
-    /// The content is not what the format allows.
-    #[error("{what} is damaged: {detail}")]
-    Damaged {
-        /// Which part.
-        what: String,
-        /// What is wrong with it.
-        detail: String,
-    },
-
-    /// The content is sound, but in a form this version does not read yet.
-    #[error("{what} can't be read: {detail}")]
+    /// The content is sound for all we know, but in a form this version does not read or write.
+    #[error("{what} is not supported: {detail}")]
     Unsupported {
         /// Which part.
         what: String,
@@ -53,20 +41,14 @@ impl ArchiveError {
         matches!(self, Self::Unsupported { .. } | Self::Io { .. })
     }
 
-    pub(super) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+    /// The operating system's error while doing something to a file.
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }
     }
 
-    pub(super) fn damaged(what: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::Damaged {
-            what: what.into(),
-            detail: detail.into(),
-        }
-    }
-
-    pub(super) fn truncated(what: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::Truncated {
+    pub(super) fn unsupported(what: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::Unsupported {
             what: what.into(),
             detail: detail.into(),
         }

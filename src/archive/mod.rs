@@ -1,25 +1,45 @@
-//! Both on-disk generations of a stream, read offline: no network, no async.
+//! Both generations of a stream's archive: read, checked and written, offline. No network, no async.
 //!
 //! Servers to 2.14 write a stream as block files, and a backup as a tar of them. Servers from
 //! 2.15 on write a backup as a message archive (`NATSARC1`, ADR-63). Either is wrapped in S2
-//! frames. [`read_archive`] tells them apart by content; [`read_stream_directory`] reads the
-//! block files of a node's own store.
+//! frames, or in gzip. [`Archive`] tells them apart by content, and shows both as the same:
+//! [`Archive::survey`] reads one to its end and tells what is in it and what is wrong with it,
+//! [`Archive::messages`] reads its messages, [`write_tar`] and [`write_message_archive`] make one.
+//!
+//! From the outside in: `packing` (frames), `block` and `entries` (the two forms), `visitor` (what
+//! both tell of), `survey` and `open` (who listens).
 
+mod block;
+mod consumer;
+mod consumer_state;
 mod contents;
 mod cursor;
+mod defect;
+mod entries;
 mod error;
-mod frames;
-mod index;
 mod layout;
-mod message_archive;
-mod record;
+mod message;
+mod open;
+mod packing;
+mod sequences;
 mod stream_directory;
-mod tar_form;
+mod stream_state;
+mod survey;
+mod varint;
+mod visitor;
+mod write;
 
-pub mod consumer_state;
-
+pub use consumer::{Consumer, ConsumerState, Pending};
 pub use contents::{Contents, Form, read_archive};
+pub use defect::{Defect, Defects, Kind, Level, Severity};
 pub use error::{ArchiveError, Result};
 pub use layout::{BackupLayout, MANIFEST_FILE, METADATA_FILE};
-pub use record::{Record, Records};
+pub use message::Message;
+pub use open::{Archive, OnRead};
+pub use packing::Packing;
+pub use sequences::Sequences;
 pub use stream_directory::{StreamDirectory, read_stream_directory};
+pub use stream_state::{StreamState, time_text};
+pub use survey::{Figures, Survey};
+pub use visitor::StreamMeta;
+pub use write::{Stream, write_directory, write_message_archive, write_tar};

@@ -157,17 +157,11 @@ async fn read_one(world: &World<'_>, stream: &str, node: &str) -> Result<StreamD
         // A member without any copy is a replica that holds nothing.
         return Ok(StreamDirectory::default());
     }
-    let name = stream.to_owned();
-    let directory = tokio::task::spawn_blocking(move || read_stream_directory(&target, &name))
+    // What can't be read here is an error, and no damage there.
+    tokio::task::spawn_blocking(move || read_stream_directory(&target))
         .await
         .map_err(|error| error.to_string())?
-        .map_err(|error| error.to_string())?;
-    // What can't be read here is no damage there.
-    let unread = directory.defects.iter().find(|defect| defect.is_ours());
-    match unread {
-        Some(defect) => Err(defect.to_string()),
-        None => Ok(directory),
-    }
+        .map_err(|error| error.to_string())
 }
 
 fn write_down(world: &World<'_>, stream: &str, node: &str, directory: StreamDirectory) {

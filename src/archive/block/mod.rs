@@ -1,0 +1,21 @@
+//! The block form of a stream: the files of its directory, in a tar or as they lie on disk.
+
+mod compressed;
+mod directory;
+mod files;
+mod hash;
+mod index;
+mod record;
+mod tar_read;
+mod walk;
+mod write;
+
+pub(super) use directory::DirectoryFiles;
+pub(super) use index::Index;
+pub(super) use tar_read::TarFiles;
+pub(super) use walk::walk;
+pub(super) use write::{BlockSink, BlockWriter, DirectorySink, TarSink};
+
+/// No server writes a larger file: blocks end at 8 MiB plus one message of at most 32 MiB, and an
+/// index of a million subjects, beyond which servers write none, stays below it.
+const LARGEST_FILE: u64 = 128 << 20;

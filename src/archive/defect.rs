@@ -1,0 +1,256 @@
+//! What can be wrong with a backup: every defect has a kind, and the kind says how bad it is.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// How deep a check goes. Each level includes those before it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Everything that must be there is there, readable, and in its place.
+    Structure,
+    /// Every checksum agrees: of frames, records, metadata, indexes.
+    Checksums,
+    /// What it holds agrees with what it says it holds.
+    #[default]
+    Content,
+}
+
+/// How bad a defect is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing; nothing is wrong.
+    Remark,
+    /// What is there is sound, but something that the stream had is not.
+    Lack,
+    /// It is not what was written.
+    Damage,
+}
+
+/// The kinds of defects. Their names in reports are stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Kind {
+    /// An S2 frame that is none, or can't be decoded.
+    Frame,
+    /// The content ends in the middle of something.
+    CutOff,
+    /// The closing zeros of a tar, or the closing entry of a message archive, are missing.
+    NotClosed,
+    /// Something follows the end.
+    AfterTheEnd,
+    /// A tar entry that no server writes: a broken header, a link, a path that leads elsewhere.
+    Entry,
+    /// A file that no server puts there.
+    UnexpectedFile,
+    /// Metadata that can't be read: of the stream, of a consumer, of the backup.
+    Metadata,
+    /// A length or a number beyond what any server writes.
+    TooLarge,
+    /// A record of a block whose lengths contradict each other.
+    Record,
+    /// The same file or block twice.
+    Duplicate,
+    /// A block that the index lists is not there.
+    AbsentBlock,
+    /// The server left an error instead of content (`errors.txt`).
+    ServerError,
+    /// The CRC-32C of an S2 frame, or the CRC-32 of a gzip file, is wrong.
+    FrameChecksum,
+    /// The HighwayHash of a record is wrong.
+    RecordChecksum,
+    /// `meta.sum` is not the checksum of `meta.inf`.
+    MetadataChecksum,
+    /// The checksum of `index.db` is wrong.
+    IndexChecksum,
+    /// The backup is not the one that its manifest describes.
+    Manifest,
+    /// Sequences that do not rise.
+    SequenceOrder,
+    /// A message outside the first and last sequence of the stream.
+    OutsideTheStream,
+    /// More messages, or another number of consumers, than it says it holds.
+    Count,
+    /// A consumer that has delivered or acknowledged what the stream does not have yet.
+    ConsumerAhead,
+    /// A consumer whose positions contradict each other.
+    ConsumerState,
+    /// Fewer messages than the stream had.
+    FewerMessages,
+    /// Fewer consumers than the stream had.
+    FewerConsumers,
+    /// The index was written at another moment than the blocks.
+    IndexDiffers,
+    /// There is no index; servers rebuild it from the blocks.
+    NoIndex,
+    /// There is no manifest, so nothing proves that this is all that was written.
+    NoManifest,
+}
+
+impl Kind {
+    /// How bad it is.
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::IndexDiffers | Self::NoIndex | Self::NoManifest | Self::UnexpectedFile => {
+                Severity::Remark
+            }
+            Self::FewerMessages | Self::FewerConsumers => Severity::Lack,
+            Self::Frame
+            | Self::CutOff
+            | Self::NotClosed
+            | Self::AfterTheEnd
+            | Self::Entry
+            | Self::Metadata
+            | Self::TooLarge
+            | Self::Record
+            | Self::Duplicate
+            | Self::AbsentBlock
+            | Self::ServerError
+            | Self::FrameChecksum
+            | Self::RecordChecksum
+            | Self::MetadataChecksum
+            | Self::IndexChecksum
+            | Self::Manifest
+            | Self::SequenceOrder
+            | Self::OutsideTheStream
+            | Self::Count
+            | Self::ConsumerAhead
+            | Self::ConsumerState => Severity::Damage,
+        }
+    }
+
+    /// The level of checks that finds it.
+    pub fn level(self) -> Level {
+        match self {
+            Self::FrameChecksum
+            | Self::RecordChecksum
+            | Self::MetadataChecksum
+            | Self::IndexChecksum
+            | Self::Manifest => Level::Checksums,
+            Self::SequenceOrder
+            | Self::OutsideTheStream
+            | Self::Count
+            | Self::ConsumerAhead
+            | Self::ConsumerState
+            | Self::FewerMessages
+            | Self::FewerConsumers
+            | Self::IndexDiffers => Level::Content,
+            Self::Frame
+            | Self::CutOff
+            | Self::NotClosed
+            | Self::AfterTheEnd
+            | Self::Entry
+            | Self::UnexpectedFile
+            | Self::Metadata
+            | Self::TooLarge
+            | Self::Record
+            | Self::Duplicate
+            | Self::AbsentBlock
+            | Self::ServerError
+            | Self::NoIndex
+            | Self::NoManifest => Level::Structure,
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Defect {
+    /// What kind of thing.
+    pub kind: Kind,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Which checks found it.
+    pub level: Level,
+    /// Where it is, such as `block 7` or `frame 12 at byte 8123`.
+    pub place: String,
+    /// What is wrong, in words.
+    pub detail: String,
+}
+
+impl Defect {
+    /// A defect of that kind.
+    pub fn new(kind: Kind, place: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            severity: kind.severity(),
+            level: kind.level(),
+            place: place.into(),
+            detail: detail.into(),
+        }
+    }
+
+    /// Whether content is not what was written.
+    pub fn is_damage(&self) -> bool {
+        self.severity == Severity::Damage
+    }
+}
+
+impl fmt::Display for Defect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.detail)
+    }
+}
+
+/// All defects of a backup: every one is counted, the first [`Defects::KEPT`] are kept.
+#[derive(Debug, Clone, Default)]
+pub struct Defects {
+    kept: Vec<Defect>,
+    total: u64,
+    damages: u64,
+    lacks: u64,
+}
+
+impl Defects {
+    /// So many are kept word by word; a damaged archive can have one for every message.
+    pub const KEPT: usize = 1000;
+
+    /// Adds one.
+    pub fn push(&mut self, defect: Defect) {
+        self.total += 1;
+        match defect.severity {
+            Severity::Damage => self.damages += 1,
+            Severity::Lack => self.lacks += 1,
+            Severity::Remark => {}
+        }
+        if self.kept.len() < Self::KEPT {
+            self.kept.push(defect);
+        }
+    }
+
+    /// Those that were kept, in the order in which they were found.
+    pub fn kept(&self) -> &[Defect] {
+        &self.kept
+    }
+
+    /// How many there are, of every severity.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// The worst that was found; none when there is nothing.
+    pub fn worst(&self) -> Option<Severity> {
+        if self.damages > 0 {
+            Some(Severity::Damage)
+        } else if self.lacks > 0 {
+            Some(Severity::Lack)
+        } else {
+            (self.total > 0).then_some(Severity::Remark)
+        }
+    }
+
+    /// The first that is damage.
+    pub fn first_damage(&self) -> Option<&Defect> {
+        self.kept.iter().find(|defect| defect.is_damage())
+    }
+}
+
+impl Extend<Defect> for Defects {
+    fn extend<T: IntoIterator<Item = Defect>>(&mut self, defects: T) {
+        defects.into_iter().for_each(|defect| self.push(defect));
+    }
+}

@@ -1,0 +1,52 @@
+//! A message as an archive holds it, borrowed from where it was read.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use crate::model::StoredMessage;
+
+/// A message of a stream, borrowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// Its sequence in the stream.
+    pub sequence: u64,
+    /// Its subject; servers do not insist on UTF-8.
+    pub subject: &'a [u8],
+    /// Its header block as stored (`NATS/1.0\r\n…`), empty when it has none.
+    pub headers: &'a [u8],
+    /// Its payload.
+    pub payload: &'a [u8],
+    /// When the stream took it, in nanoseconds since 1970.
+    pub time_ns: i64,
+}
+
+impl<'a> Message<'a> {
+    /// Its subject as text; what is not UTF-8 in it is replaced.
+    pub fn subject_text(&self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.subject)
+    }
+
+    /// What it takes in a block, which is what a file stream counts as its bytes.
+    pub fn stored_bytes(&self) -> u64 {
+        let headers = match self.headers.len() {
+            0 => 0,
+            length => 4 + length,
+        };
+        (RECORD_BYTES + self.subject.len() + headers + self.payload.len()) as u64
+    }
+
+    /// A copy that owns its content.
+    pub fn to_stored(&self) -> StoredMessage {
+        StoredMessage {
+            sequence: self.sequence,
+            subject: self.subject_text().into_owned(),
+            headers: Bytes::copy_from_slice(self.headers),
+            payload: Bytes::copy_from_slice(self.payload),
+            time_ns: self.time_ns,
+        }
+    }
+}
+
+/// What a record takes without subject, headers and payload.
+pub(super) const RECORD_BYTES: usize = 30;

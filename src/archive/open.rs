@@ -1,0 +1,218 @@
+//! An archive, wherever it is and whatever form it has: opened once, read as often as needed.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::{Buf as _, Bytes};
+
+use super::block::{self, DirectoryFiles, TarFiles};
+use super::contents::Form;
+use super::defect::{Defect, Level};
+use super::entries;
+use super::error::{ArchiveError, Result};
+use super::message::Message;
+use super::packing::{Packing, Unpacked};
+use super::sequences::Sequences;
+use super::survey::{Survey, Surveyor};
+use super::visitor::{Halt, Visitor, Walked, ended};
+
+/// Told how many more bytes of an archive's files were read.
+pub type OnRead = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// An archive of one stream.
+#[derive(Clone)]
+pub struct Archive {
+    source: Source,
+    on_read: Option<OnRead>,
+}
+
+#[derive(Clone)]
+enum Source {
+    /// A file: S2 frames, gzip or nothing around a tar or a message archive.
+    File(PathBuf),
+    /// A stream's directory, as in a store or extracted from a tar.
+    Directory(PathBuf),
+    /// The bytes of a file.
+    Memory(Bytes),
+}
+
+/// An archive that is being read.
+enum Reading {
+    Directory(DirectoryFiles),
+    Tar(Unpacked),
+    Entries(Unpacked),
+}
+
+impl Archive {
+    /// The archive in a file, or in a stream's directory.
+    ///
+    /// # Errors
+    /// When there is neither; what it holds is not looked at yet.
+    pub fn open(path: &Path) -> Result<Self> {
+        let failed = ArchiveError::io(format!("opening {}", path.display()));
+        let kind = fs::metadata(path).map_err(failed)?;
+        let source = if kind.is_dir() {
+            Source::Directory(path.to_owned())
+        } else {
+            Source::File(path.to_owned())
+        };
+        let on_read = None;
+        Ok(Self { source, on_read })
+    }
+
+    /// An archive in memory.
+    pub fn in_memory(bytes: impl Into<Bytes>) -> Self {
+        Self {
+            source: Source::Memory(bytes.into()),
+            on_read: None,
+        }
+    }
+
+    /// Tells how far a reading is, from the thread that reads.
+    #[must_use]
+    pub fn on_read(mut self, tell: OnRead) -> Self {
+        self.on_read = Some(tell);
+        self
+    }
+
+    /// Reads it to its end, and tells what is in it and everything that is wrong with it.
+    ///
+    /// Memory does not grow with the archive: a few pieces of it, at most one block, its
+    /// consumers, and sets of sequences that grow with the gaps in the stream.
+    ///
+    /// # Errors
+    /// Only when it can't be read: by us, or at all. Damage is in the survey.
+    pub fn survey(&self, level: Level) -> Result<Survey> {
+        let (mut reading, form, packing) = self.begin(level)?;
+        let mut surveyor = Surveyor::new(form, packing, level);
+        ended(reading.walk(&mut surveyor))?;
+        Ok(surveyor.finish(reading.bytes()))
+    }
+
+    /// Reads the messages of a survey again, in the order of their sequences.
+    ///
+    /// # Errors
+    /// At the first thing that is damaged, and those of `read`.
+    pub fn messages(
+        &self,
+        live: &Sequences,
+        read: &mut dyn FnMut(&Message<'_>) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        let (mut reading, ..) = self.begin(Level::Checksums)?;
+        let stops = true;
+        ended(reading.walk(&mut Reader { live, read, stops }))
+    }
+
+    /// Reads what can be read of the messages of a survey that found damage.
+    ///
+    /// # Errors
+    /// When it can't be read at all, and those of `read`.
+    pub fn readable_messages(
+        &self,
+        live: &Sequences,
+        read: &mut dyn FnMut(&Message<'_>) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        let (mut reading, ..) = self.begin(Level::Checksums)?;
+        let stops = false;
+        ended(reading.walk(&mut Reader { live, read, stops }))
+    }
+
+    /// Opens it and tells its form.
+    fn begin(&self, level: Level) -> Result<(Reading, Form, Packing)> {
+        let check = level >= Level::Checksums;
+        let (mut unpacked, packing) = match &self.source {
+            Source::Directory(path) => {
+                let files = Reading::Directory(DirectoryFiles::open(path)?);
+                return Ok((files, Form::Tar, Packing::None));
+            }
+            Source::File(path) => {
+                let failed = ArchiveError::io(format!("opening {}", path.display()));
+                let input = File::open(path).map_err(failed)?;
+                Unpacked::begin(self.counted(input), check)?
+            }
+            Source::Memory(bytes) => Unpacked::begin(self.counted(bytes.clone().reader()), check)?,
+        };
+        // A first piece may be shorter than the magic, as a frame may be.
+        let mut head = Vec::new();
+        unpacked.peek(&mut head, entries::MAGIC.len())?;
+        if head == entries::MAGIC {
+            unpacked.consume(head.len());
+            return Ok((Reading::Entries(unpacked), Form::Message, packing));
+        }
+        Ok((Reading::Tar(unpacked), Form::Tar, packing))
+    }
+
+    fn counted<R: Read>(&self, input: R) -> Counted<R> {
+        Counted {
+            input,
+            on_read: self.on_read.clone(),
+        }
+    }
+}
+
+impl Reading {
+    fn walk(&mut self, visitor: &mut dyn Visitor) -> Walked {
+        match self {
+            Self::Directory(files) => block::walk(files, visitor),
+            Self::Tar(unpacked) => block::walk(&mut TarFiles::new(unpacked), visitor),
+            Self::Entries(unpacked) => entries::walk(unpacked, visitor),
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Directory(files) => files.bytes(),
+            Self::Tar(unpacked) | Self::Entries(unpacked) => unpacked.bytes(),
+        }
+    }
+}
+
+/// Passes live messages on.
+struct Reader<'a> {
+    live: &'a Sequences,
+    /// Whether the first damage ends it.
+    stops: bool,
+    read: &'a mut dyn FnMut(&Message<'_>) -> Result<ControlFlow<()>>,
+}
+
+impl Visitor for Reader<'_> {
+    fn level(&self) -> Level {
+        Level::Checksums
+    }
+
+    fn defect(&mut self, defect: Defect) -> Walked {
+        if self.stops && defect.is_damage() {
+            return Err(Halt::Error(ArchiveError::Damaged(defect)));
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, message: &Message<'_>) -> Walked {
+        if !self.live.contains(message.sequence) {
+            return Ok(());
+        }
+        match (self.read)(message)? {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Halt::Enough),
+        }
+    }
+}
+
+/// Tells how much was read.
+struct Counted<R> {
+    input: R,
+    on_read: Option<OnRead>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(buffer)?;
+        if let Some(tell) = &self.on_read {
+            tell(count as u64);
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,303 @@
+//! The first reading of an archive: what is in it, what of that is still alive, and what is wrong.
+//!
+//! Which messages are alive is known only at the end of a block archive: a message may be deleted
+//! by a tombstone in a later block, and what limits evicted leaves no trace but in the index, which
+//! comes last. So the survey keeps sets of sequences, and content is read again by who needs it.
+
+use std::collections::BTreeMap;
+
+use super::block::Index;
+use super::consumer::Consumer;
+use super::contents::Form;
+use super::defect::{Defect, Defects, Kind, Level};
+use super::error::ArchiveError;
+use super::message::Message;
+use super::packing::Packing;
+use super::sequences::{SequenceCollector, Sequences};
+use super::stream_state::StreamState;
+use super::visitor::{StreamMeta, Visitor, Walked};
+
+/// Consumers are kept in memory; so much of them is.
+const MOST_CONSUMERS: usize = 100_000;
+
+/// What an archive holds, in figures.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Survey {
+    /// Its generation.
+    pub form: Form,
+    /// What is wrapped around it.
+    pub packing: Packing,
+    /// The level of the checks that were made.
+    pub level: Level,
+    /// The stream's metadata, in a block archive.
+    pub meta: Option<StreamMeta>,
+    /// The stream's state, in a message archive.
+    pub state: Option<StreamState>,
+    /// The messages that a server which restores it has.
+    pub live: Sequences,
+    /// The last sequence in it, which a deleted message may have held.
+    pub last_sequence: u64,
+    /// The last sequence its index speaks of. In a tar the index may be newer than the blocks:
+    /// messages published meanwhile are in it and not in them.
+    pub indexed_sequence: u64,
+    /// The consumers, in the order of the archive.
+    pub consumers: Vec<Consumer>,
+    /// What is wrong.
+    pub defects: Defects,
+    /// How much there was to read.
+    pub figures: Figures,
+}
+
+/// How much was read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Figures {
+    /// Bytes after decompression.
+    pub bytes: u64,
+    /// Blocks, in a block archive.
+    pub blocks: u64,
+    /// Messages, those that are deleted too.
+    pub messages: u64,
+    /// Sequences that say that they hold no message, and tombstones.
+    pub deletions: u64,
+}
+
+/// Collects what [`Survey`] tells.
+pub(super) struct Surveyor {
+    survey: Survey,
+    present: SequenceCollector,
+    deleted: SequenceCollector,
+    /// The first and last sequence of each block.
+    blocks: BTreeMap<u64, (u64, u64)>,
+    block: u64,
+    last_hash: [u8; 8],
+    index: Option<Index>,
+}
+
+impl Surveyor {
+    pub(super) fn new(form: Form, packing: Packing, level: Level) -> Self {
+        Self {
+            survey: Survey {
+                form,
+                packing,
+                level,
+                meta: None,
+                state: None,
+                live: Sequences::default(),
+                last_sequence: 0,
+                indexed_sequence: 0,
+                consumers: Vec::new(),
+                defects: Defects::default(),
+                figures: Figures::default(),
+            },
+            present: SequenceCollector::default(),
+            deleted: SequenceCollector::default(),
+            blocks: BTreeMap::new(),
+            block: 0,
+            last_hash: [0; 8],
+            index: None,
+        }
+    }
+
+    fn found(&mut self, kind: Kind, place: &str, detail: impl Into<String>) {
+        self.note(Defect::new(kind, place, detail));
+    }
+
+    fn note(&mut self, defect: Defect) {
+        if defect.level <= self.survey.level {
+            self.survey.defects.push(defect);
+        }
+    }
+
+    fn too_scattered() -> ArchiveError {
+        ArchiveError::unsupported(
+            "this archive",
+            "its sequences are scattered over more places than those of any real stream",
+        )
+    }
+
+    /// Draws the conclusions.
+    pub(super) fn finish(mut self, bytes: u64) -> Survey {
+        self.survey.figures.bytes = bytes;
+        let mut live = std::mem::take(&mut self.present).finish();
+        live.subtract(&std::mem::take(&mut self.deleted).finish());
+        self.survey.indexed_sequence = self.survey.last_sequence;
+        if let Some(index) = self.index.take() {
+            self.apply(&index, &mut live);
+        }
+        self.survey.live = live;
+        if let Some(state) = self.survey.state.clone() {
+            self.compare_with_state(&state);
+        }
+        for consumer in std::mem::take(&mut self.survey.consumers) {
+            let last = self.survey.last_sequence.max(self.survey.indexed_sequence);
+            for defect in consumer.check(last) {
+                self.note(defect);
+            }
+            self.survey.consumers.push(consumer);
+        }
+        self.survey
+    }
+
+    /// Takes out what the index knows to be gone, and compares its counts.
+    fn apply(&mut self, index: &Index, live: &mut Sequences) {
+        const PLACE: &str = "index.db";
+        self.survey.indexed_sequence = index.last_sequence.max(self.survey.last_sequence);
+        let mut ends = self.blocks.iter().peekable();
+        live.retain(|sequence| {
+            while ends.next_if(|(_, (_, last))| *last < sequence).is_some() {}
+            let block = ends.peek().map_or(0, |(number, _)| **number);
+            index.holds(block, sequence)
+        });
+        let newest = self.blocks.keys().next_back().copied().unwrap_or(0);
+        let absent: Vec<u64> = index
+            .blocks
+            .iter()
+            .filter(|(number, block)| {
+                **number < newest && !block.is_empty() && !self.blocks.contains_key(number)
+            })
+            .map(|(number, _)| *number)
+            .collect();
+        for number in absent {
+            let detail = "the index lists it, with messages, and it is not there";
+            self.found(Kind::AbsentBlock, &format!("block {number}"), detail);
+        }
+        let is_of_these_blocks = newest == index.last_block
+            && (self.last_hash == index.last_hash || self.last_hash == [0; 8]);
+        if !is_of_these_blocks {
+            let detail = "it was not written together with the last block: servers rebuild it from the blocks";
+            self.found(Kind::IndexDiffers, PLACE, detail);
+            return;
+        }
+        let (held, counted) = (live.len(), index.messages);
+        if held < counted {
+            let detail = format!("it counts {counted} messages, the blocks hold {held} of them");
+            self.found(Kind::FewerMessages, PLACE, detail);
+        } else if held > counted {
+            let detail = format!("it counts {counted} messages, the blocks hold {held}");
+            self.found(Kind::Count, PLACE, detail);
+        }
+        // Later than the last record are sequences that were used and removed again.
+        self.survey.last_sequence = self.survey.last_sequence.max(index.last_sequence);
+    }
+
+    /// Compares a message archive with the state it begins with.
+    fn compare_with_state(&mut self, state: &StreamState) {
+        const PLACE: &str = "state.json";
+        let live = &self.survey.live;
+        let (held, counted) = (live.len(), state.messages);
+        let (first, last) = (live.first().unwrap_or(0), live.last().unwrap_or(0));
+        if held < counted {
+            let detail = format!(
+                "it counts {counted} messages, {held} are there: the others were removed while the \
+                 backup was made, or lost by the server"
+            );
+            self.found(Kind::FewerMessages, PLACE, detail);
+        } else if held > counted {
+            let detail = format!("it counts {counted} messages, {held} are there");
+            self.found(Kind::Count, PLACE, detail);
+        }
+        if held > 0 && (first < state.first_seq || last > state.last_seq) {
+            let detail = format!(
+                "it speaks of sequences {} to {}, the messages have {first} to {last}",
+                state.first_seq, state.last_seq
+            );
+            self.found(Kind::OutsideTheStream, PLACE, detail);
+        }
+        self.survey.last_sequence = state.last_seq;
+        self.survey.indexed_sequence = state.last_seq;
+    }
+}
+
+impl Visitor for Surveyor {
+    fn level(&self) -> Level {
+        self.survey.level
+    }
+
+    fn defect(&mut self, defect: Defect) -> Walked {
+        self.note(defect);
+        Ok(())
+    }
+
+    fn stream(&mut self, meta: StreamMeta) -> Walked {
+        self.survey.meta = Some(meta);
+        Ok(())
+    }
+
+    fn state(&mut self, state: StreamState) -> Walked {
+        self.survey.state = Some(state);
+        Ok(())
+    }
+
+    fn block(&mut self, number: u64) -> Walked {
+        self.block = number;
+        self.survey.figures.blocks += 1;
+        self.last_hash = [0; 8];
+        self.blocks.entry(number).or_insert((u64::MAX, 0));
+        Ok(())
+    }
+
+    fn block_ends(&mut self, last_hash: [u8; 8]) -> Walked {
+        self.last_hash = last_hash;
+        // What lies beyond a block without messages lies in a later one.
+        if let Some((first, last)) = self.blocks.get_mut(&self.block)
+            && *first == u64::MAX
+        {
+            *last = 0;
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, message: &Message<'_>) -> Walked {
+        let sequence = message.sequence;
+        self.survey.figures.messages += 1;
+        self.survey.last_sequence = self.survey.last_sequence.max(sequence);
+        if let Some((first, last)) = self.blocks.get_mut(&self.block) {
+            *first = sequence.min(*first);
+            *last = sequence.max(*last);
+        }
+        if !self.present.push(sequence) {
+            return Err(Self::too_scattered().into());
+        }
+        Ok(())
+    }
+
+    fn erased(&mut self, sequence: u64) -> Walked {
+        self.survey.figures.deletions += 1;
+        self.survey.last_sequence = self.survey.last_sequence.max(sequence);
+        Ok(())
+    }
+
+    fn tombstone(&mut self, sequence: u64) -> Walked {
+        self.survey.figures.deletions += 1;
+        if !self.deleted.push(sequence) {
+            return Err(Self::too_scattered().into());
+        }
+        // Where everything up to the end is gone, tombstones alone tell how far it went.
+        self.survey.last_sequence = self.survey.last_sequence.max(sequence);
+        Ok(())
+    }
+
+    fn index(&mut self, index: Index) -> Walked {
+        self.index = Some(index);
+        Ok(())
+    }
+
+    fn consumer(&mut self, consumer: Consumer) -> Walked {
+        if self.survey.consumers.len() >= MOST_CONSUMERS {
+            let detail = format!("more than {MOST_CONSUMERS} consumers");
+            return Err(ArchiveError::unsupported("this archive", detail).into());
+        }
+        if self
+            .survey
+            .consumers
+            .iter()
+            .any(|other| other.name == consumer.name)
+        {
+            let place = format!("consumer {}", consumer.name);
+            self.found(Kind::Duplicate, &place, "it is there twice");
+        }
+        self.survey.consumers.push(consumer);
+        Ok(())
+    }
+}

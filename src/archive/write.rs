@@ -1,0 +1,77 @@
+//! Makes archives, of either form, from any stream whose messages can be read in order.
+
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use super::block::{BlockSink, BlockWriter, DirectorySink, TarSink};
+use super::consumer::Consumer;
+use super::entries::EntryWriter;
+use super::error::{ArchiveError, Result};
+use super::open::Archive;
+use super::packing::FrameWriter;
+use super::sequences::Sequences;
+use super::stream_state::StreamState;
+use super::visitor::StreamMeta;
+
+/// A stream to be written: what it is, and where its messages are.
+#[derive(Clone, Copy)]
+pub struct Stream<'a> {
+    /// Its metadata, with the name it is to have.
+    pub meta: &'a StreamMeta,
+    /// Its state; the first and last sequence and the last time matter.
+    pub state: &'a StreamState,
+    /// Its consumers.
+    pub consumers: &'a [Consumer],
+    /// Where its messages are read.
+    pub source: &'a Archive,
+    /// Which of them there are.
+    pub live: &'a Sequences,
+    /// The time of the last message, in nanoseconds since 1970.
+    pub last_time_ns: i64,
+    /// When the archive is made, in nanoseconds since 1970.
+    pub made_at_ns: i64,
+}
+
+/// Writes a message archive in S2 frames.
+///
+/// # Errors
+/// When the source is damaged, or the output can't be written.
+pub fn write_message_archive<W: Write>(stream: Stream<'_>, output: W) -> Result<W> {
+    let mut writer = EntryWriter::begin(output, stream.state, stream.consumers, stream.made_at_ns)?;
+    stream.source.messages(stream.live, &mut |message| {
+        writer.message(message)?;
+        Ok(ControlFlow::Continue(()))
+    })?;
+    writer.finish()
+}
+
+/// Writes a tar of block files in S2 frames, which servers of every version restore.
+///
+/// # Errors
+/// When the source is damaged, a message is longer than a block can hold (32 MiB), or the output
+/// can't be written.
+pub fn write_tar<W: Write>(stream: Stream<'_>, output: W) -> Result<W> {
+    let failed = || ArchiveError::io("writing the block archive");
+    let frames = FrameWriter::begin(output).map_err(failed())?;
+    let seconds = u64::try_from(stream.made_at_ns / 1_000_000_000).unwrap_or(0);
+    let sink = write_blocks(stream, TarSink::new(frames, seconds))?;
+    sink.finish()?.finish().map_err(failed())
+}
+
+/// Writes the files of a stream into an empty directory, as a standalone server keeps them.
+///
+/// # Errors
+/// As [`write_tar`].
+pub fn write_directory(stream: Stream<'_>, directory: &Path) -> Result<()> {
+    write_blocks(stream, DirectorySink::new(directory.to_owned())).map(drop)
+}
+
+fn write_blocks<S: BlockSink>(stream: Stream<'_>, sink: S) -> Result<S> {
+    let mut writer = BlockWriter::begin(sink, stream.meta)?;
+    stream.source.messages(stream.live, &mut |message| {
+        writer.message(message)?;
+        Ok(ControlFlow::Continue(()))
+    })?;
+    writer.finish(stream.state.last_seq, stream.last_time_ns, stream.consumers)
+}
