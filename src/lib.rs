@@ -17,6 +17,7 @@ pub mod scenario;
 pub mod backup;
 pub mod jetstream;
 pub mod ledger;
+pub mod offline;
 
 pub mod archive;
 pub mod model;

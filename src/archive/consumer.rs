@@ -117,7 +117,7 @@ impl Consumer {
 }
 
 /// Whether a consumer, or a stream, can have this name (ADR-6).
-pub(super) fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let forbidden = |c: char| c.is_whitespace() || c.is_control() || ".*>/\\".contains(c);
     !name.is_empty() && name.len() <= 255 && !name.contains(forbidden)
 }

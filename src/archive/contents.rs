@@ -69,7 +69,7 @@ pub fn read_archive(path: &Path) -> Result<Contents> {
         return Err(ArchiveError::Damaged(defect.clone()));
     }
     let mut messages = BTreeMap::new();
-    archive.messages(&survey.live, &mut |message| {
+    archive.messages(Some(&survey.live), &mut |message| {
         messages.insert(message.sequence, message.to_stored().fingerprint());
         Ok(ControlFlow::Continue(()))
     })?;

@@ -222,6 +222,15 @@ impl Defects {
         }
     }
 
+    /// Adds all of another list, those that it counts and did not keep too.
+    pub fn append(&mut self, other: &Self) {
+        let room = Self::KEPT.saturating_sub(self.kept.len());
+        self.kept.extend(other.kept.iter().take(room).cloned());
+        self.total += other.total;
+        self.damages += other.damages;
+        self.lacks += other.lacks;
+    }
+
     /// Those that were kept, in the order in which they were found.
     pub fn kept(&self) -> &[Defect] {
         &self.kept

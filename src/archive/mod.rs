@@ -42,4 +42,7 @@ pub use stream_directory::{StreamDirectory, read_stream_directory};
 pub use stream_state::{StreamState, time_text};
 pub use survey::{Figures, Survey};
 pub use visitor::StreamMeta;
-pub use write::{Stream, write_directory, write_message_archive, write_tar};
+
+pub(crate) use consumer::is_name;
+
+pub use write::{Stream, copy_files, write_directory, write_message_archive, write_tar};

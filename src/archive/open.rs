@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes};
 
-use super::block::{self, DirectoryFiles, TarFiles};
+use super::block::{self, BlockFiles, DirectoryFiles, TarFiles};
 use super::contents::Form;
 use super::defect::{Defect, Level};
 use super::entries;
@@ -19,8 +19,8 @@ use super::sequences::Sequences;
 use super::survey::{Survey, Surveyor};
 use super::visitor::{Halt, Visitor, Walked, ended};
 
-/// Told how many more bytes of an archive's files were read.
-pub type OnRead = Arc<dyn Fn(u64) + Send + Sync>;
+/// Told how many more bytes of an archive's files were read. An error ends the reading.
+pub type OnRead = Arc<dyn Fn(u64) -> io::Result<()> + Send + Sync>;
 
 /// An archive of one stream.
 #[derive(Clone)]
@@ -40,7 +40,7 @@ enum Source {
 }
 
 /// An archive that is being read.
-enum Reading {
+pub(super) enum Reading {
     Directory(DirectoryFiles),
     Tar(Unpacked),
     Entries(Unpacked),
@@ -92,13 +92,22 @@ impl Archive {
         Ok(surveyor.finish(reading.bytes()))
     }
 
-    /// Reads the messages of a survey again, in the order of their sequences.
+    /// The form it has, by its first bytes.
+    ///
+    /// # Errors
+    /// When it can't be read at all.
+    pub fn form(&self) -> Result<Form> {
+        self.begin(Level::Structure).map(|(_, form, _)| form)
+    }
+
+    /// Reads the messages of a survey again, in the order of their sequences. Without one all that
+    /// are written are read, which is what is alive in a message archive.
     ///
     /// # Errors
     /// At the first thing that is damaged, and those of `read`.
     pub fn messages(
         &self,
-        live: &Sequences,
+        live: Option<&Sequences>,
         read: &mut dyn FnMut(&Message<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         let (mut reading, ..) = self.begin(Level::Checksums)?;
@@ -116,16 +125,17 @@ impl Archive {
         read: &mut dyn FnMut(&Message<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         let (mut reading, ..) = self.begin(Level::Checksums)?;
-        let stops = false;
+        let (live, stops) = (Some(live), false);
         ended(reading.walk(&mut Reader { live, read, stops }))
     }
 
     /// Opens it and tells its form.
-    fn begin(&self, level: Level) -> Result<(Reading, Form, Packing)> {
+    pub(super) fn begin(&self, level: Level) -> Result<(Reading, Form, Packing)> {
         let check = level >= Level::Checksums;
         let (mut unpacked, packing) = match &self.source {
             Source::Directory(path) => {
-                let files = Reading::Directory(DirectoryFiles::open(path)?);
+                let files = DirectoryFiles::open(path, self.on_read.clone())?;
+                let files = Reading::Directory(files);
                 return Ok((files, Form::Tar, Packing::None));
             }
             Source::File(path) => {
@@ -154,6 +164,15 @@ impl Archive {
 }
 
 impl Reading {
+    /// The files of a block archive.
+    pub(super) fn block_files(&mut self) -> Option<Box<dyn BlockFiles + '_>> {
+        match self {
+            Self::Directory(files) => Some(Box::new(files)),
+            Self::Tar(unpacked) => Some(Box::new(TarFiles::new(unpacked))),
+            Self::Entries(_) => None,
+        }
+    }
+
     fn walk(&mut self, visitor: &mut dyn Visitor) -> Walked {
         match self {
             Self::Directory(files) => block::walk(files, visitor),
@@ -172,7 +191,7 @@ impl Reading {
 
 /// Passes live messages on.
 struct Reader<'a> {
-    live: &'a Sequences,
+    live: Option<&'a Sequences>,
     /// Whether the first damage ends it.
     stops: bool,
     read: &'a mut dyn FnMut(&Message<'_>) -> Result<ControlFlow<()>>,
@@ -191,7 +210,10 @@ impl Visitor for Reader<'_> {
     }
 
     fn message(&mut self, message: &Message<'_>) -> Walked {
-        if !self.live.contains(message.sequence) {
+        if self
+            .live
+            .is_some_and(|live| !live.contains(message.sequence))
+        {
             return Ok(());
         }
         match (self.read)(message)? {
@@ -211,7 +233,7 @@ impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.input.read(buffer)?;
         if let Some(tell) = &self.on_read {
-            tell(count as u64);
+            tell(count as u64)?;
         }
         Ok(count)
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::block::{BlockSink, BlockWriter, DirectorySink, TarSink};
 use super::consumer::Consumer;
+use super::defect::{Defect, Level};
 use super::entries::EntryWriter;
 use super::error::{ArchiveError, Result};
 use super::open::Archive;
@@ -39,7 +40,7 @@ pub struct Stream<'a> {
 /// When the source is damaged, or the output can't be written.
 pub fn write_message_archive<W: Write>(stream: Stream<'_>, output: W) -> Result<W> {
     let mut writer = EntryWriter::begin(output, stream.state, stream.consumers, stream.made_at_ns)?;
-    stream.source.messages(stream.live, &mut |message| {
+    stream.source.messages(Some(stream.live), &mut |message| {
         writer.message(message)?;
         Ok(ControlFlow::Continue(()))
     })?;
@@ -69,9 +70,35 @@ pub fn write_directory(stream: Stream<'_>, directory: &Path) -> Result<()> {
 
 fn write_blocks<S: BlockSink>(stream: Stream<'_>, sink: S) -> Result<S> {
     let mut writer = BlockWriter::begin(sink, stream.meta)?;
-    stream.source.messages(stream.live, &mut |message| {
+    stream.source.messages(Some(stream.live), &mut |message| {
         writer.message(message)?;
         Ok(ControlFlow::Continue(()))
     })?;
     writer.finish(stream.state.last_seq, stream.last_time_ns, stream.consumers)
+}
+
+/// Copies the files of a block archive into an empty directory, as they are.
+///
+/// # Errors
+/// At the first damage of the tar itself, and when it is no block archive.
+pub fn copy_files(source: &Archive, directory: &Path) -> Result<()> {
+    let (mut reading, form, _) = source.begin(Level::Checksums)?;
+    let Some(mut files) = reading.block_files() else {
+        return Err(ArchiveError::unsupported(
+            "copying files",
+            format!("a {form} has none"),
+        ));
+    };
+    let mut sink = DirectorySink::new(directory.to_owned());
+    let mut content = Vec::new();
+    loop {
+        let next = files.next(&mut content)?;
+        if let Some(defect) = files.take_defects().into_iter().find(Defect::is_damage) {
+            return Err(ArchiveError::Damaged(defect));
+        }
+        match next {
+            Some((name, _)) => sink.file(&name, &content)?,
+            None => return Ok(()),
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::archive::ArchiveError;
 use crate::jetstream::RequestError;
+use crate::offline::OfflineError;
 
 /// The result of an engine call.
 pub type Result<T, E = BackupError> = std::result::Result<T, E>;
@@ -108,6 +109,24 @@ pub enum BackupError {
         #[source]
         source: io::Error,
     },
+}
+
+impl From<OfflineError> for BackupError {
+    fn from(error: OfflineError) -> Self {
+        match error {
+            OfflineError::TargetExists { path } => Self::TargetExists { path },
+            OfflineError::NotABackup { path, reason } => Self::NotABackup { path, reason },
+            OfflineError::Archive(error) => Self::Archive(error),
+            OfflineError::Io { what, source } => Self::Io { what, source },
+            other @ (OfflineError::NoConfiguration { .. }
+            | OfflineError::Refused { .. }
+            | OfflineError::Differs { .. }
+            | OfflineError::Argument { .. }) => Self::Io {
+                what: String::from("working with a backup"),
+                source: io::Error::other(other),
+            },
+        }
+    }
 }
 
 impl BackupError {

@@ -1,14 +1,12 @@
 //! The engine: one stream to a directory, and back, believed only after its content was compared.
 
 mod error;
-mod manifest;
 mod removal;
 mod restore;
 mod source;
 mod take;
 
 pub use error::{BackupError, Result};
-pub use manifest::Manifest;
 pub use removal::remove_stream;
 pub use restore::{RestoreOptions, RestoreSummary, restore_stream};
 pub use source::StreamBackup;

@@ -12,10 +12,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::error::{BackupError, Result};
-use super::manifest::{FORMAT, Manifest};
 use super::{Progress, source};
-use crate::archive::{BackupLayout, Contents};
+use crate::archive::{BackupLayout, Contents, MANIFEST_FILE, METADATA_FILE};
 use crate::jetstream::{Connection, Snapshot, SnapshotOptions};
+use crate::offline::{FORMAT, Manifest, Staging, hex};
 
 /// How to take a backup.
 #[derive(Debug, Clone, Copy, Default)]
@@ -65,6 +65,7 @@ pub async fn back_up_stream(
     progress: &dyn Progress,
 ) -> Result<BackupSummary> {
     let began = Instant::now();
+    // Before anything is asked, so that a mistake costs nothing.
     if target.exists() {
         return Err(BackupError::TargetExists {
             path: target.to_owned(),
@@ -76,15 +77,7 @@ pub async fn back_up_stream(
         .consumer_names(stream)
         .await
         .map_err(BackupError::request("looking for the stream"))?;
-    let parent = match target.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        Some(_) | None => Path::new("."),
-    };
-    fs::create_dir_all(parent).map_err(BackupError::io("creating", parent))?;
-    let staging = tempfile::Builder::new()
-        .prefix(".lifeboat-partial-")
-        .tempdir_in(parent)
-        .map_err(BackupError::io("creating a directory in", parent))?;
+    let staging = Staging::begin(target)?;
     let layout = BackupLayout::at(staging.path());
 
     let mut snapshot = connection
@@ -110,15 +103,15 @@ pub async fn back_up_stream(
         config: &snapshot.config,
         state: &snapshot.state,
     };
-    let metadata_sha256 = write_json(&layout.metadata(), &metadata)?;
+    let metadata_sha256 = staging.write_json(METADATA_FILE, &metadata)?;
     let mut manifest = describe(stream, connection, &contents, received);
     manifest.metadata_sha256 = metadata_sha256;
     manifest.missing_consumers = consumers;
     manifest
         .missing_consumers
         .retain(|name| !options.no_consumers && !has_consumer(&contents, name));
-    write_json(&layout.manifest(), &manifest)?;
-    seal(staging, target, parent)?;
+    staging.write_json(MANIFEST_FILE, &manifest)?;
+    staging.seal()?;
     Ok(BackupSummary {
         directory: target.to_owned(),
         manifest,
@@ -149,7 +142,7 @@ async fn receive(
         progress.done(bytes);
     }
     file.sync_all().map_err(BackupError::io("syncing", &path))?;
-    let sha256 = source::hex(&hasher.finalize());
+    let sha256 = hex(&hasher.finalize());
     Ok(Received {
         path,
         bytes,
@@ -192,6 +185,7 @@ fn describe(
         consumers: contents.consumers.clone(),
         missing_consumers: Vec::new(),
         metadata_sha256: String::new(),
+        converted_from: None,
         server: connection.server_version(),
         taken_at: OffsetDateTime::now_utc()
             .format(&Rfc3339)
@@ -202,31 +196,4 @@ fn describe(
 
 fn has_consumer(contents: &Contents, name: &str) -> bool {
     contents.consumers.iter().any(|saved| saved.name == name)
-}
-
-/// Writes a file of JSON and returns its SHA-256.
-fn write_json(path: &Path, value: &impl Serialize) -> Result<String> {
-    let text = serde_json::to_vec_pretty(value).map_err(|error| BackupError::Io {
-        what: format!("writing {}", path.display()),
-        source: error.into(),
-    })?;
-    File::create_new(path)
-        .and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()))
-        .map_err(BackupError::io("writing", path))?;
-    Ok(source::hex(&Sha256::digest(&text)))
-}
-
-/// Gives the directory its name, in an order that survives a loss of power: content first,
-/// then the directory's own entries, then the name.
-fn seal(staging: tempfile::TempDir, target: &Path, parent: &Path) -> Result<()> {
-    let sync = |path: &Path| {
-        File::open(path)
-            .and_then(|directory| directory.sync_all())
-            .map_err(BackupError::io("syncing", path))
-    };
-    sync(staging.path())?;
-    fs::rename(staging.path(), target).map_err(BackupError::io("naming", target))?;
-    // Renamed away: there is nothing left for it to remove.
-    let _gone = staging.keep();
-    sync(parent)
 }

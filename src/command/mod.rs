@@ -1,11 +1,17 @@
 //! The commands, one file a verb, and the one place where an error becomes an exit code.
 
 mod backup;
+mod cat;
+mod convert;
 mod drill_check;
 mod drill_list;
 mod drill_run;
+mod extract;
+mod info;
+mod offline;
 mod restore;
 mod servers;
+mod verify;
 
 use lifeboat_harness::{BinaryError, Error as HarnessError};
 
@@ -15,6 +21,7 @@ use crate::cli::{Backup, Cli, Command, Connect, Drill, Restore, Servers};
 use crate::drill::DrillError;
 use crate::exit::Exit;
 use crate::jetstream::{ConnectSettings, Connection, RequestError};
+use crate::offline::OfflineError;
 use crate::scenario::Diagnostic;
 use crate::ui;
 
@@ -30,15 +37,17 @@ type Outcome = Result<Exit, Failure>;
 /// Carries a command out, prints what there is to print, and says how to exit.
 pub async fn run(cli: Cli) -> Exit {
     let outcome = match cli.command {
+        Command::Drill(drill) => unless_interrupted(run_drills(drill)).await,
+        Command::Servers(servers) => unless_interrupted(manage_servers(servers)).await,
+        Command::Backup(backup) => unless_interrupted(back_up(backup)).await,
         // A restore has to delete what it began before it ends.
         Command::Restore(restore) => restore_stream(restore).await,
-        command @ (Command::Drill(_) | Command::Servers(_) | Command::Backup(_)) => {
-            tokio::select! {
-                outcome = dispatch(command) => outcome,
-                // Dropping the command ends every server it started and removes what it left.
-                () = interruption() => Err(Failure::from(BackupError::Interrupted)),
-            }
-        }
+        // So has what works on files.
+        Command::Info(options) => info::run(options).await,
+        Command::Verify(options) => verify::run(options).await,
+        Command::Cat(options) => cat::run(options).await,
+        Command::Convert(options) => convert::run(options).await,
+        Command::Extract(options) => extract::run(options).await,
     };
     match outcome {
         Ok(exit) => exit,
@@ -65,25 +74,40 @@ async fn interruption() {
     }
 }
 
-async fn dispatch(command: Command) -> Outcome {
-    match command {
-        Command::Drill(Drill::List { json }) => drill_list::run(json),
-        Command::Drill(Drill::Check { scenarios }) => drill_check::run(&scenarios),
-        Command::Drill(Drill::Run(options)) => drill_run::run(options).await,
-        Command::Servers(Servers::List { json }) => servers::list(json),
-        Command::Servers(Servers::Fetch { version }) => servers::fetch(&version).await,
-        Command::Backup(Backup::Stream {
-            stream,
-            directory,
-            no_consumers,
-            connect,
-            output,
-        }) => {
-            let connection = open(&connect).await?;
-            backup::run(&connection, &stream, &directory, no_consumers, &output).await
-        }
-        Command::Restore(restore) => restore_stream(restore).await,
+/// Carries something out, and drops it when it is interrupted, which ends every server it started
+/// and removes what it left.
+async fn unless_interrupted(work: impl Future<Output = Outcome>) -> Outcome {
+    tokio::select! {
+        outcome = work => outcome,
+        () = interruption() => Err(Failure::from(BackupError::Interrupted)),
     }
+}
+
+async fn run_drills(drill: Drill) -> Outcome {
+    match drill {
+        Drill::List { json } => drill_list::run(json),
+        Drill::Check { scenarios } => drill_check::run(&scenarios),
+        Drill::Run(options) => drill_run::run(options).await,
+    }
+}
+
+async fn manage_servers(servers: Servers) -> Outcome {
+    match servers {
+        Servers::List { json } => servers::list(json),
+        Servers::Fetch { version } => servers::fetch(&version).await,
+    }
+}
+
+async fn back_up(backup: Backup) -> Outcome {
+    let Backup::Stream {
+        stream,
+        directory,
+        no_consumers,
+        connect,
+        output,
+    } = backup;
+    let connection = open(&connect).await?;
+    backup::run(&connection, &stream, &directory, no_consumers, &output).await
 }
 
 async fn restore_stream(restore: Restore) -> Outcome {
@@ -161,6 +185,22 @@ impl From<BinaryError> for Failure {
 impl From<RequestError> for Failure {
     fn from(error: RequestError) -> Self {
         Self::new(exit_of_request(&error), error)
+    }
+}
+
+impl From<OfflineError> for Failure {
+    fn from(error: OfflineError) -> Self {
+        let exit = match &error {
+            OfflineError::TargetExists { .. } | OfflineError::Refused { .. } => Exit::Refused,
+            OfflineError::NotABackup { .. } | OfflineError::Archive(ArchiveError::Damaged(_)) => {
+                Exit::Damaged
+            }
+            OfflineError::NoConfiguration { .. } | OfflineError::Argument { .. } => Exit::Usage,
+            OfflineError::Archive(ArchiveError::Unsupported { .. }) => Exit::Unsupported,
+            OfflineError::Differs { .. } => Exit::Broken,
+            OfflineError::Archive(_) | OfflineError::Io { .. } => Exit::Unexpected,
+        };
+        Self::new(exit, error)
     }
 }
 

@@ -1,9 +1,11 @@
-//! What is told of finished runs: a table for people, JSON for tools, JUnit for CI.
+//! What is told of finished runs and of backups: tables for people, JSON for tools, JUnit for CI.
 
+mod backup;
 mod json;
 mod junit;
 mod text;
 
+pub use backup::{info_json, info_text, message_line, verification_json, verification_text};
 pub use json::runs_as_json;
 pub use junit::runs_as_junit;
 pub use text::{headline, summary};

@@ -22,6 +22,11 @@ pub fn print(text: &str) -> io::Result<()> {
     }
 }
 
+/// Standard output, for much data.
+pub fn output() -> impl io::Write {
+    io::BufWriter::with_capacity(1 << 16, io::stdout().lock())
+}
+
 /// Says something to whoever watches.
 pub fn say(text: &str) {
     // Nobody may be reading, which is no reason to fail.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::defect::{Defect, Kind};
 use super::super::error::{ArchiveError, Result};
+use super::super::open::OnRead;
 use super::LARGEST_FILE;
 use super::files::{BlockFiles, FileName};
 
@@ -16,16 +17,18 @@ pub(in super::super) struct DirectoryFiles {
     files: VecDeque<(FileName, String)>,
     defects: Vec<Defect>,
     bytes: u64,
+    on_read: Option<OnRead>,
 }
 
 impl DirectoryFiles {
     /// Lists the directory. Links are not followed.
-    pub(in super::super) fn open(root: &Path) -> Result<Self> {
+    pub(in super::super) fn open(root: &Path, on_read: Option<OnRead>) -> Result<Self> {
         let mut found = Self {
             root: root.to_owned(),
             files: VecDeque::new(),
             defects: Vec::new(),
             bytes: 0,
+            on_read,
         };
         let mut files = Vec::new();
         found.list("", &mut files)?;
@@ -85,6 +88,9 @@ impl BlockFiles for DirectoryFiles {
                 .read_to_end(content)
                 .map_err(failed())?;
             self.bytes += read as u64;
+            if let Some(tell) = &self.on_read {
+                tell(read as u64).map_err(failed())?;
+            }
             if read as u64 <= LARGEST_FILE {
                 return Ok(Some((name, path)));
             }
@@ -113,5 +119,19 @@ fn place_of(name: &FileName) -> (u8, u64) {
         FileName::Index => (3, 0),
         FileName::ConsumerMeta(_) | FileName::ConsumerSum(_) | FileName::ConsumerState(_) => (4, 0),
         FileName::Errors | FileName::Key | FileName::Derived | FileName::Other => (5, 0),
+    }
+}
+
+impl BlockFiles for &mut DirectoryFiles {
+    fn next(&mut self, content: &mut Vec<u8>) -> Result<Option<(FileName, String)>> {
+        (**self).next(content)
+    }
+
+    fn take_defects(&mut self) -> Vec<Defect> {
+        (**self).take_defects()
+    }
+
+    fn is_store(&self) -> bool {
+        (**self).is_store()
     }
 }

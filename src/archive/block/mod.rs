@@ -11,6 +11,7 @@ mod walk;
 mod write;
 
 pub(super) use directory::DirectoryFiles;
+pub(super) use files::BlockFiles;
 pub(super) use index::Index;
 pub(super) use tar_read::TarFiles;
 pub(super) use walk::walk;

@@ -6,7 +6,7 @@ use crate::archive::Form;
 use crate::model::ConsumerPosition;
 
 /// The version of this file's format that we write.
-pub(super) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 
 /// What a backup holds, and how to tell that it still does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,10 +35,24 @@ pub struct Manifest {
     pub missing_consumers: Vec<String>,
     /// SHA-256 of `backup.json`, in hexadecimal.
     pub metadata_sha256: String,
-    /// Version of the server we were connected to.
+    /// The archive that this one was made from, when it was converted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub converted_from: Option<Origin>,
+    /// Version of the server we were connected to; that of the original, when it was converted.
     pub server: Option<semver::Version>,
     /// When the backup was complete, RFC 3339.
     pub taken_at: String,
     /// Version of Lifeboat.
     pub lifeboat: String,
+}
+
+/// The archive that another was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The stream's name there.
+    pub stream: String,
+    /// Its generation.
+    pub form: Form,
+    /// SHA-256 of the file, in hexadecimal; none when it was a directory.
+    pub archive_sha256: Option<String>,
 }

@@ -1,9 +1,13 @@
 //! The command line: what can be typed, and the help that teaches it. No logic.
 
+mod offline;
+
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
+
+pub use offline::{Cat, Convert, Extract, Info, Verify};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -43,6 +47,30 @@ pub enum Command {
     /// Restore what a backup holds
     #[command(subcommand)]
     Restore(Restore),
+    /// Show what is in a backup: messages, subjects, times, consumers
+    ///
+    /// No server is needed. The archive is read to its end.
+    Info(Info),
+    /// Check a backup to its last byte, and tell everything that is wrong with it
+    ///
+    /// No server is needed. Both generations of archives are read. The last line is the verdict: sound,
+    /// incomplete (what is there is sound, but the stream had more) or damaged. A sound backup can
+    /// still be the wrong one: only restoring it, somewhere else, shows that it is worth something.
+    Verify(Verify),
+    /// Print the messages of a backup as JSON lines
+    ///
+    /// No server is needed. Deleted messages are not printed.
+    Cat(Cat),
+    /// Convert a backup into the other form, so that older or newer servers restore it
+    ///
+    /// No server is needed. A backup made on 2.15 goes back to 2.14 and older as `tar`; one made there
+    /// becomes a `message` archive. The result is read back and compared, message by message.
+    Convert(Convert),
+    /// Put the stream of a backup into the data directory of a stopped standalone server
+    ///
+    /// No running server is needed: it finds the stream, with its consumers, when it starts. Nothing is
+    /// ever overwritten, and after an error the directory is as it was.
+    Extract(Extract),
 }
 
 /// What can be done with drills.

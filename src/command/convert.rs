@@ -1,0 +1,47 @@
+//! `convert`: a backup in the other form.
+
+use serde_json::json;
+
+use super::Outcome;
+use super::offline::{carry_out, read_config, tell_lacks};
+use crate::archive::Form;
+use crate::cli::Convert;
+use crate::offline::{ConvertOptions, Look, convert};
+use crate::ui;
+
+pub(super) async fn run(options: Convert) -> Outcome {
+    let conversion = ConvertOptions {
+        form: if options.to == "tar" {
+            Form::Tar
+        } else {
+            Form::Message
+        },
+        rename: options.rename,
+        config: read_config(options.config.as_deref())?,
+    };
+    let (backup, target) = (options.backup, options.target);
+    let converted = carry_out("converting", options.output.no_progress, move |on_read| {
+        convert(&Look::at(&backup)?, &target, &conversion, Some(on_read))
+    })
+    .await?;
+    let manifest = &converted.manifest;
+    let text = if options.output.json {
+        serde_json::to_string_pretty(&json!({
+            "directory": converted.directory,
+            "manifest": manifest,
+            "lacks": converted.lacks,
+        }))?
+    } else {
+        format!(
+            "{}: {} messages up to sequence {} and {} consumers converted and compared: {} ({})",
+            manifest.stream,
+            manifest.messages,
+            manifest.last_sequence,
+            manifest.consumers.len(),
+            converted.directory.display(),
+            manifest.form
+        )
+    };
+    ui::print(&text)?;
+    Ok(tell_lacks(&converted.lacks))
+}

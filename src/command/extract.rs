@@ -1,0 +1,41 @@
+//! `extract`: a backup's stream into the store of a stopped server.
+
+use serde_json::json;
+
+use super::Outcome;
+use super::offline::{carry_out, read_config, tell_lacks};
+use crate::cli::Extract;
+use crate::offline::{ExtractOptions, Look, extract};
+use crate::ui;
+
+pub(super) async fn run(options: Extract) -> Outcome {
+    let extraction = ExtractOptions {
+        account: options.account,
+        config: read_config(options.config.as_deref())?,
+        stopped: options.stopped,
+    };
+    let (backup, data) = (options.backup, options.data_dir);
+    let extracted = carry_out("extracting", options.output.no_progress, move |on_read| {
+        extract(&Look::at(&backup)?, &data, &extraction, Some(on_read))
+    })
+    .await?;
+    let text = if options.output.json {
+        serde_json::to_string_pretty(&json!({
+            "stream": extracted.stream,
+            "directory": extracted.directory,
+            "messages": extracted.messages,
+            "consumers": extracted.consumers,
+            "lacks": extracted.lacks,
+        }))?
+    } else {
+        format!(
+            "{}: {} messages and {} consumers are in {}; the server has them when it starts",
+            extracted.stream,
+            extracted.messages,
+            extracted.consumers,
+            extracted.directory.display()
+        )
+    };
+    ui::print(&text)?;
+    Ok(tell_lacks(&extracted.lacks))
+}

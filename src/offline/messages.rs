@@ -1,0 +1,50 @@
+//! Reading the messages of a backup, those that are wanted.
+
+use std::ops::ControlFlow;
+
+use super::error::Result;
+use super::filter::Filter;
+use super::look::Look;
+use crate::archive::{ArchiveError, Form, Level, Message, OnRead};
+
+/// How a reading of messages ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadMessages {
+    /// How many messages were wanted, and read.
+    pub messages: u64,
+}
+
+/// Reads the messages of a backup in order, and hands over those that the filter takes.
+///
+/// A block archive is read twice: what is deleted in it is known only at its end.
+///
+/// # Errors
+/// At the first damage, after what came before it was handed over; and those of `take`.
+pub fn read_messages(
+    look: &Look,
+    filter: &Filter,
+    on_read: Option<OnRead>,
+    take: &mut dyn FnMut(&Message<'_>) -> std::io::Result<()>,
+) -> Result<ReadMessages> {
+    let archive = look.require_archive()?;
+    let archive = match on_read {
+        Some(tell) => archive.clone().on_read(tell),
+        None => archive.clone(),
+    };
+    let live = match archive.form()? {
+        Form::Message => None,
+        Form::Tar => Some(archive.survey(Level::Checksums)?.live),
+    };
+    let mut messages = 0;
+    archive.messages(live.as_ref(), &mut |message| {
+        if message.sequence > *filter.sequences.end() || messages >= filter.limit {
+            return Ok(ControlFlow::Break(()));
+        }
+        if filter.takes(message) {
+            take(message).map_err(ArchiveError::io("writing a message"))?;
+            messages += 1;
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(ReadMessages { messages })
+}

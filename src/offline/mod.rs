@@ -1,0 +1,29 @@
+//! What can be done with a backup without a server: look at it, check it, read it, convert it, and
+//! put it into the store of a stopped one.
+
+mod convert;
+mod digest;
+mod error;
+mod extract;
+mod filter;
+mod info;
+mod look;
+mod manifest;
+mod messages;
+mod staging;
+mod store_use;
+mod verify;
+
+pub use convert::{ConvertOptions, Converted, convert};
+pub use error::{OfflineError, Result};
+pub use extract::{ExtractOptions, Extracted, extract};
+pub use filter::{Filter, SubjectPattern};
+pub use info::{Info, inspect};
+pub use look::{Look, Metadata};
+pub use manifest::{Manifest, Origin};
+pub use messages::{ReadMessages, read_messages};
+pub use verify::{Report, Verdict, verify};
+
+pub(crate) use digest::{hex, sha256_of_file};
+pub(crate) use manifest::FORMAT;
+pub(crate) use staging::Staging;

@@ -1,0 +1,112 @@
+//! A directory that appears under its name only when it is whole: made beside it under a hidden
+//! name, written to disk, and then renamed. The rename is the only commit point.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+
+use super::digest::hex;
+use super::error::{OfflineError, Result};
+
+/// What the name of an unfinished directory begins with.
+pub(super) const UNFINISHED: &str = ".lifeboat-partial-";
+
+/// A directory in the making. Dropped, it is gone.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    directory: TempDir,
+    target: PathBuf,
+    parent: PathBuf,
+}
+
+impl Staging {
+    /// Begins a directory that will be at `target`.
+    pub(crate) fn begin(target: &Path) -> Result<Self> {
+        // A broken link is in the way as well, and a rename would replace it.
+        if fs::symlink_metadata(target).is_ok() {
+            let path = target.to_owned();
+            return Err(OfflineError::TargetExists { path });
+        }
+        let parent = match target.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            Some(_) | None => Path::new("."),
+        };
+        fs::create_dir_all(parent).map_err(OfflineError::io("creating", parent))?;
+        Self::begin_in(parent, target)
+    }
+
+    /// The same, made in another directory of the same file system.
+    pub(super) fn begin_in(parent: &Path, target: &Path) -> Result<Self> {
+        let directory = tempfile::Builder::new()
+            .prefix(UNFINISHED)
+            .tempdir_in(parent)
+            .map_err(OfflineError::io("creating a directory in", parent))?;
+        Ok(Self {
+            directory,
+            target: target.to_owned(),
+            parent: parent.to_owned(),
+        })
+    }
+
+    /// Where it is until it is sealed.
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Writes a file of JSON to disk and returns its SHA-256.
+    pub(crate) fn write_json(&self, name: &str, value: &impl Serialize) -> Result<String> {
+        let path = self.path().join(name);
+        let failed = || OfflineError::io("writing", &path);
+        let text = serde_json::to_vec_pretty(value).map_err(|error| failed()(error.into()))?;
+        File::create_new(&path)
+            .and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()))
+            .map_err(failed())?;
+        Ok(hex(&Sha256::digest(&text)))
+    }
+
+    /// Gives the directory its name, in an order that survives a loss of power: content first,
+    /// then the directory's own entries, then the name. What is in it must be synced already.
+    pub(crate) fn seal(self) -> Result<()> {
+        sync(self.path())?;
+        let target_parent = self
+            .target
+            .parent()
+            .filter(|path| !path.as_os_str().is_empty());
+        let target_parent = target_parent.unwrap_or(&self.parent).to_owned();
+        rename_new(self.path(), &self.target)?;
+        // Renamed away: there is nothing left for it to remove.
+        let _gone = self.directory.keep();
+        sync(&target_parent)
+    }
+}
+
+/// Renames a directory to a name that must not be taken, not even by an empty directory.
+fn rename_new(from: &Path, to: &Path) -> Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            Ok(()) => return Ok(()),
+            Err(Errno::EXIST) => {
+                let path = to.to_owned();
+                return Err(OfflineError::TargetExists { path });
+            }
+            // File systems that do not know the flag.
+            Err(Errno::INVAL | Errno::NOSYS) => {}
+            Err(error) => return Err(OfflineError::io("naming", to)(error.into())),
+        }
+    }
+    fs::rename(from, to).map_err(OfflineError::io("naming", to))
+}
+
+/// Writes a directory's own entries to disk.
+pub(super) fn sync(path: &Path) -> Result<()> {
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .map_err(OfflineError::io("syncing", path))
+}

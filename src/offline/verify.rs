@@ -1,0 +1,207 @@
+//! Verifying: everything that can be told of a backup without a server, and everything that is wrong.
+
+use std::path::PathBuf;
+use std::thread;
+
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::digest::{hex, sha256_of_file};
+use super::error::{OfflineError, Result};
+use super::look::Look;
+use super::manifest::Manifest;
+use crate::archive::{
+    Defect, Defects, Figures, Form, Kind, Level, OnRead, Packing, Severity, Survey,
+};
+
+/// What can be said of a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Nothing is wrong with it.
+    Sound,
+    /// What is there is sound, but the stream had more.
+    Incomplete,
+    /// It is not what was written.
+    Damaged,
+}
+
+/// What a verification found.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// What was looked at.
+    pub path: PathBuf,
+    /// The conclusion.
+    pub verdict: Verdict,
+    /// How deep it was looked.
+    pub level: Level,
+    /// Whether a manifest proves that this is what was written.
+    pub sealed: bool,
+    /// The stream's name, when it is known.
+    pub stream: Option<String>,
+    /// What was read; nothing without an archive.
+    pub read: Option<Read>,
+    /// Everything that is wrong.
+    pub defects: Defects,
+}
+
+/// What was read of an archive.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Read {
+    /// Its generation.
+    pub form: Form,
+    /// What is wrapped around it.
+    pub packing: Packing,
+    /// Messages that a server which restores it has.
+    pub messages: u64,
+    /// Their first sequence.
+    pub first_sequence: u64,
+    /// The last sequence that was used.
+    pub last_sequence: u64,
+    /// Consumers.
+    pub consumers: usize,
+    /// How much was read.
+    pub figures: Figures,
+}
+
+/// Verifies a backup. Every defect is told, not the first alone.
+///
+/// # Errors
+/// When it can't be read: by us, or at all. What is wrong with it is in the report.
+pub fn verify(look: &Look, level: Level, on_read: Option<OnRead>) -> Result<Report> {
+    let mut defects = Defects::default();
+    defects.extend(
+        look.defects
+            .iter()
+            .filter(|defect| defect.level <= level)
+            .cloned(),
+    );
+    let survey = match &look.archive {
+        Some(archive) => {
+            let archive = match on_read {
+                Some(tell) => archive.clone().on_read(tell),
+                None => archive.clone(),
+            };
+            // The digest of the file needs a core of its own.
+            let hashed = match &look.manifest {
+                Some(_) if level >= Level::Checksums => {
+                    let path = look.archive_path.clone();
+                    Some(thread::spawn(move || sha256_of_file(&path)))
+                }
+                Some(_) | None => None,
+            };
+            let survey = archive.survey(level);
+            if let (Some(hashed), Some(manifest)) = (hashed, &look.manifest) {
+                let digest = hashed
+                    .join()
+                    .unwrap_or_else(|_| Err(std::io::Error::other("the digest's thread panicked")))
+                    .map_err(OfflineError::io("reading", &look.archive_path))?;
+                defects.extend(compare_digests(look, manifest, &digest));
+            }
+            Some(survey?)
+        }
+        None => None,
+    };
+    let mut stream = look.stream().map(str::to_owned);
+    if let Some(survey) = &survey {
+        defects.append(&survey.defects);
+        let found = compare_metadata(look, survey);
+        defects.extend(found.into_iter().filter(|defect| defect.level <= level));
+        stream = stream.or_else(|| survey.meta.as_ref().map(|meta| meta.name.clone()));
+    }
+    Ok(Report {
+        path: look.path.clone(),
+        verdict: match defects.worst() {
+            Some(Severity::Damage) => Verdict::Damaged,
+            Some(Severity::Lack) => Verdict::Incomplete,
+            Some(Severity::Remark) | None => Verdict::Sound,
+        },
+        level,
+        sealed: look.manifest.is_some(),
+        stream,
+        read: survey.as_ref().map(Read::of),
+        defects,
+    })
+}
+
+impl Read {
+    fn of(survey: &Survey) -> Self {
+        Self {
+            form: survey.form,
+            packing: survey.packing,
+            messages: survey.live.len(),
+            first_sequence: survey.live.first().unwrap_or(0),
+            last_sequence: survey.last_sequence,
+            consumers: survey.consumers.len(),
+            figures: survey.figures,
+        }
+    }
+}
+
+/// Compares the files with the digests that their manifest has of them.
+fn compare_digests(look: &Look, manifest: &Manifest, archive_sha256: &str) -> Vec<Defect> {
+    let mut defects = Vec::new();
+    if archive_sha256 != manifest.archive_sha256 {
+        let detail = format!(
+            "the archive's sha256 is {archive_sha256}, its manifest says {}",
+            manifest.archive_sha256
+        );
+        defects.push(Defect::new(Kind::Manifest, "the archive", detail));
+    }
+    if hex(&Sha256::digest(&look.metadata_text)) != manifest.metadata_sha256 {
+        let detail = "it is not the one that its manifest describes";
+        defects.push(Defect::new(Kind::Manifest, "backup.json", detail));
+    }
+    defects
+}
+
+/// Compares what the archive holds with what `backup.json` and the manifest say of it.
+fn compare_metadata(look: &Look, survey: &Survey) -> Vec<Defect> {
+    let mut defects = Vec::new();
+    let mut found =
+        |kind, place: &str, detail: String| defects.push(Defect::new(kind, place, detail));
+    if look.named_form.is_some_and(|form| form != survey.form) {
+        let detail = format!("its content is a {}, its name says otherwise", survey.form);
+        found(Kind::Metadata, "the archive", detail);
+    }
+    if let (Some(stream), Some(meta)) = (look.stream(), &survey.meta)
+        && stream != meta.name
+    {
+        let detail = format!("it is for stream {stream}, the archive holds {}", meta.name);
+        found(Kind::Metadata, "backup.json", detail);
+    }
+    if let Some(state) = look.state() {
+        // What was published since then may be in a tar as well, and counts for nothing here.
+        let held = survey.live.count_to(state.last_seq);
+        if held < state.messages {
+            let detail = format!(
+                "the stream had {} messages when the backup began, {held} of them are there: the \
+                 others were removed meanwhile, or lost by the server",
+                state.messages
+            );
+            found(Kind::FewerMessages, "the archive", detail);
+        }
+        let (had, has) = (state.consumer_count, survey.consumers.len() as u64);
+        // A backup without any was made without them.
+        if has > 0 && has < had {
+            let detail = format!("the stream had {had} consumers, {has} of them are there");
+            found(Kind::FewerConsumers, "the archive", detail);
+        }
+    }
+    if let Some(manifest) = &look.manifest {
+        let held = (survey.form, survey.live.len(), survey.last_sequence);
+        let said = (manifest.form, manifest.messages, manifest.last_sequence);
+        if held != said || survey.consumers.len() != manifest.consumers.len() {
+            let detail = String::from("it does not hold what its manifest says");
+            found(Kind::Manifest, "the archive", detail);
+        }
+        if !manifest.missing_consumers.is_empty() {
+            let detail = format!(
+                "the server left these consumers out: {}",
+                manifest.missing_consumers.join(", ")
+            );
+            found(Kind::FewerConsumers, "the archive", detail);
+        }
+    }
+    defects
+}
