@@ -5,4 +5,4 @@ mod damage;
 mod interrupted;
 mod refused;
 mod roundtrip;
-mod world;
+pub(crate) mod world;

@@ -6,6 +6,7 @@
     reason = "in a test a panic is the report, and helpers of tests are tests too"
 )]
 
+mod archives;
 mod backup;
 mod cli;
 mod containers;

@@ -26,6 +26,7 @@ pub struct ClusterBuilder {
     pub(crate) tags: Vec<Vec<String>>,
     pub(crate) domain: Option<String>,
     pub(crate) sync_interval: Option<String>,
+    pub(crate) key: Option<String>,
     pub(crate) extra_config: String,
     pub(crate) runtime: Option<Runtime>,
     pub(crate) image: Option<String>,
@@ -46,6 +47,7 @@ impl Default for ClusterBuilder {
             tags: Vec::new(),
             domain: None,
             sync_interval: None,
+            key: None,
             extra_config: String::new(),
             runtime: None,
             image: None,
@@ -162,7 +164,15 @@ impl ClusterBuilder {
         self
     }
 
-    /// More lines for every node's configuration, as they are.
+    /// Encrypts what servers store, with ChaCha20-Poly1305 and a key made from this one.
+    #[must_use]
+    pub fn encrypted_at_rest(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// More lines for every node's configuration, as they are. Not another `jetstream` block: it
+    /// would take the place of the first, and with it the node's own store.
     #[must_use]
     pub fn extra_config(mut self, lines: impl Into<String>) -> Self {
         self.extra_config = lines.into();
@@ -197,6 +207,12 @@ impl ClusterBuilder {
     }
 
     fn check(&self) -> Result<()> {
+        let mut lines = self.extra_config.lines().map(str::trim_start);
+        if lines.any(|line| line.starts_with("jetstream")) {
+            return Err(Error::BadCluster(String::from(
+                "another `jetstream` block would take the place of the one with the nodes' own stores",
+            )));
+        }
         if !(1..=MAX_NODES).contains(&self.nodes) {
             return Err(Error::BadCluster(format!(
                 "{} nodes; expected 1 to {MAX_NODES}",

@@ -110,6 +110,7 @@ impl Cluster {
             accounts: vec![user.clone()],
             sync_interval: builder.sync_interval,
             domain: builder.domain,
+            key: builder.key,
             extra: builder.extra_config,
         };
         let cluster = Self {

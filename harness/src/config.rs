@@ -24,6 +24,8 @@ pub(crate) struct ClusterSettings {
     pub(crate) accounts: Vec<Credentials>,
     pub(crate) sync_interval: Option<String>,
     pub(crate) domain: Option<String>,
+    /// The key of encryption at rest.
+    pub(crate) key: Option<String>,
     pub(crate) extra: String,
 }
 
@@ -100,6 +102,9 @@ pub(crate) fn render(
     }
     if let Some(domain) = &cluster.domain {
         lines.push(format!("  domain: {}", quote(domain)));
+    }
+    if let Some(key) = &cluster.key {
+        lines.push(format!("  cipher: chachapoly\n  key: {}", quote(key)));
     }
     lines.push(String::from("}"));
     if let Ports::Picked { told_in } = ports {
@@ -178,6 +183,7 @@ mod tests {
             accounts: vec![user("APP")],
             sync_interval: Some(String::from("always")),
             domain: None,
+            key: Some(String::from("k")),
             extra: String::from("max_payload: 1MB"),
         };
         let node = NodeSettings {
@@ -201,6 +207,7 @@ mod tests {
             "server_name: \"n1\"",
             "routes: [\"nats://127.0.0.1:7\", \"nats://127.0.0.1:8\"]",
             "sync_interval: \"always\"",
+            "cipher: chachapoly\n  key: \"k\"",
             "server_tags: [\"az:1\"]",
             r#""APP": { jetstream: enabled, users: [{ user: "u", password: "p\"w" }] }"#,
             "system_account: \"SYS\"",

@@ -27,48 +27,49 @@ use tempfile::TempDir;
 use crate::support::{Called, Lifeboat};
 
 /// Longer than any election takes: two lost ones in a row on a busy machine.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The stream that [`World::fill`] makes.
-pub(super) const STREAM: &str = "ORDERS";
+pub(crate) const STREAM: &str = "ORDERS";
 /// JetStream's error number for a sequence that holds no message.
 const NO_MESSAGE: u32 = 10037;
 /// The first version that writes message archives.
 const MESSAGE_ARCHIVES_SINCE: Version = Version::new(2, 15, 0);
 
 /// A cluster of its own, and a directory of its own for backups.
-pub(super) struct World {
-    pub(super) cluster: Cluster,
-    pub(super) connection: Connection,
-    pub(super) directory: TempDir,
+pub(crate) struct World {
+    pub(crate) cluster: Cluster,
+    pub(crate) connection: Connection,
+    pub(crate) directory: TempDir,
     /// For what the library has no need to say.
-    client: Client,
+    pub(crate) client: Client,
 }
 
 /// What a stream holds, down to the last byte.
 #[derive(Debug, PartialEq)]
-pub(super) struct Picture {
-    pub(super) state: StreamState,
-    pub(super) config: Value,
-    pub(super) messages: Vec<StoredMessage>,
-    pub(super) deleted: Vec<u64>,
+pub(crate) struct Picture {
+    pub(crate) state: StreamState,
+    pub(crate) config: Value,
+    pub(crate) messages: Vec<StoredMessage>,
+    pub(crate) deleted: Vec<u64>,
 }
 
 /// Where a consumer stands: its position, how many messages are pending, how many are to come.
-pub(super) type Standing = (ConsumerPosition, u64, u64);
+pub(crate) type Standing = (ConsumerPosition, u64, u64);
 
 impl World {
     /// So many nodes of the version that the environment asks for.
-    pub(super) async fn start(nodes: usize) -> Self {
+    pub(crate) async fn start(nodes: usize) -> Self {
         Self::launch(Cluster::builder().nodes(nodes)).await
     }
 
     /// So many nodes of one version, whatever the environment asks for.
-    pub(super) async fn start_version(nodes: usize, version: &str) -> Self {
+    pub(crate) async fn start_version(nodes: usize, version: &str) -> Self {
         let version = parse_version(version).unwrap();
         Self::launch(Cluster::builder().nodes(nodes).version(version)).await
     }
 
-    async fn launch(builder: ClusterBuilder) -> Self {
+    /// A cluster as the builder says.
+    pub(crate) async fn launch(builder: ClusterBuilder) -> Self {
         let cluster = builder.start().await.unwrap();
         let user = cluster.credentials().clone();
         let settings = ConnectSettings {
@@ -93,7 +94,7 @@ impl World {
     }
 
     /// The form of the archives that its servers write.
-    pub(super) fn form(&self) -> Form {
+    pub(crate) fn form(&self) -> Form {
         if self.cluster.binary().version >= MESSAGE_ARCHIVES_SINCE {
             Form::Message
         } else {
@@ -102,17 +103,17 @@ impl World {
     }
 
     /// Clusters that write message archives keep of a consumer only its ack floor.
-    pub(super) fn rolls_consumers_back(&self) -> bool {
+    pub(crate) fn rolls_consumers_back(&self) -> bool {
         self.form() == Form::Message && self.nodes() > 1
     }
 
     /// A path in its directory.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
     /// Makes an API call; an error is the whole error object.
-    pub(super) async fn api(&self, call: &str, body: &Value) -> Result<Value, Value> {
+    pub(crate) async fn api(&self, call: &str, body: &Value) -> Result<Value, Value> {
         let subject = format!("$JS.API.{call}");
         let answer = self.client.request(subject, body.to_string().into()).await;
         let answer: Value = serde_json::from_slice(&answer.unwrap().payload).unwrap();
@@ -123,7 +124,7 @@ impl World {
     }
 
     /// Makes a stream that takes everything under its own name.
-    pub(super) async fn create(&self, stream: &str, replicas: usize, more: &Value) {
+    pub(crate) async fn create(&self, stream: &str, replicas: usize, more: &Value) {
         let mut config = json!({
             "name": stream,
             "subjects": [format!("{stream}.>")],
@@ -140,7 +141,7 @@ impl World {
     }
 
     /// Publishes messages of this size with random content, as fast as the server takes them.
-    pub(super) async fn publish_bulk(&self, stream: &str, count: u64, bytes: usize) {
+    pub(crate) async fn publish_bulk(&self, stream: &str, count: u64, bytes: usize) {
         let had = self.connection.stream_info(stream).await.unwrap();
         let mut random = fastrand::Rng::with_seed(1);
         for _ in 0..count {
@@ -162,7 +163,7 @@ impl World {
 
     /// A stream with a bit of everything: see [`oddities`]. Some of it is deleted again, at the
     /// head, in the middle and at the tail, and consumers have read some of it.
-    pub(super) async fn fill(&self, replicas: usize, more: &Value) {
+    pub(crate) async fn fill(&self, replicas: usize, more: &Value) {
         self.create(STREAM, replicas, more).await;
         let mut last = 0;
         for (subject, headers, payload) in oddities() {
@@ -210,7 +211,18 @@ impl World {
 
     /// Pulls so many messages as a consumer, and acknowledges those that `choose` picks.
     async fn read(&self, consumer: &str, count: usize, choose: fn(usize) -> bool) {
-        let consumer = self.connection.consumer(STREAM, consumer);
+        self.read_from(STREAM, consumer, count, choose).await;
+    }
+
+    /// The same, from any stream.
+    pub(crate) async fn read_from(
+        &self,
+        stream: &str,
+        consumer: &str,
+        count: usize,
+        choose: fn(usize) -> bool,
+    ) {
+        let consumer = self.connection.consumer(stream, consumer);
         let batch = consumer.pull(count, PATIENCE).await.unwrap();
         assert_eq!(batch.deliveries.len(), count, "{:?}", batch.trouble);
         for (number, delivery) in batch.deliveries.iter().enumerate() {
@@ -221,7 +233,7 @@ impl World {
     }
 
     /// Every message of a stream, and every sequence that holds none.
-    pub(super) async fn picture(&self, stream: &str) -> Picture {
+    pub(crate) async fn picture(&self, stream: &str) -> Picture {
         let info = self.connection.stream_info(stream).await.unwrap();
         let mut picture = Picture {
             state: info.state,
@@ -244,7 +256,7 @@ impl World {
     }
 
     /// Waits until a stream has a leader that counts so many consumers.
-    pub(super) async fn wait_consumers(&self, stream: &str, consumers: usize) {
+    pub(crate) async fn wait_consumers(&self, stream: &str, consumers: usize) {
         until(PATIENCE, || async {
             match self.connection.stream_info(stream).await {
                 Ok(info) if info.state.consumer_count == consumers => Probe::Ready(()),
@@ -256,7 +268,7 @@ impl World {
     }
 
     /// Where a consumer stands.
-    pub(super) async fn standing(&self, consumer: &str) -> Standing {
+    pub(crate) async fn standing(&self, consumer: &str) -> Standing {
         let consumer = self.connection.consumer(STREAM, consumer);
         consumer.position().await.unwrap()
     }
@@ -264,7 +276,7 @@ impl World {
     /// Waits until a consumer stands there: what a cluster tells of it just after a restore is
     /// not yet true. Deleted messages count for nothing: a server of 2.10 that skipped them at
     /// the tail says so, and has forgotten it after a restore.
-    pub(super) async fn wait_standing(&self, expected: &Standing, messages: &[StoredMessage]) {
+    pub(crate) async fn wait_standing(&self, expected: &Standing, messages: &[StoredMessage]) {
         let plain = |(mut position, pending, to_come): Standing| {
             for place in [&mut position.delivered, &mut position.ack_floor] {
                 let before = messages.iter().rev();
@@ -286,7 +298,7 @@ impl World {
     }
 
     /// Everything that a consumer still delivers.
-    pub(super) async fn deliveries(&self, consumer: &str) -> BTreeSet<u64> {
+    pub(crate) async fn deliveries(&self, consumer: &str) -> BTreeSet<u64> {
         let consumer = self.connection.consumer(STREAM, consumer);
         let seen = RefCell::new(BTreeSet::new());
         until(PATIENCE, || async {
@@ -309,7 +321,7 @@ impl World {
     }
 
     /// Waits until so many nodes hold a whole copy of a stream.
-    pub(super) async fn wait_copies(&self, stream: &str, copies: usize) {
+    pub(crate) async fn wait_copies(&self, stream: &str, copies: usize) {
         let account = &self.cluster.credentials().account;
         let whole = self.connection.stream_info(stream).await.unwrap().state;
         until(PATIENCE, || async {
@@ -333,7 +345,7 @@ impl World {
     }
 
     /// Backs a stream up, and checks the directory against what it should be.
-    pub(super) async fn back_up(&self, stream: &str, name: &str) -> BackupSummary {
+    pub(crate) async fn back_up(&self, stream: &str, name: &str) -> BackupSummary {
         let (options, target) = (BackupOptions::default(), self.path(name));
         let info = self.connection.stream_info(stream).await.unwrap();
         let summary = back_up_stream(&self.connection, stream, &target, options, &())
@@ -376,14 +388,14 @@ impl World {
     }
 
     /// Deletes a stream for good.
-    pub(super) async fn remove(&self, stream: &str) {
+    pub(crate) async fn remove(&self, stream: &str) {
         remove_stream(&self.connection, stream, PATIENCE)
             .await
             .unwrap();
     }
 
     /// Restores a backup that must be restorable.
-    pub(super) async fn restore(&self, backup: &Path, replicas: Option<usize>) -> RestoreSummary {
+    pub(crate) async fn restore(&self, backup: &Path, replicas: Option<usize>) -> RestoreSummary {
         let options = RestoreOptions { replicas };
         restore_stream(&self.connection, backup, options, &(), pending())
             .await
@@ -391,7 +403,7 @@ impl World {
     }
 
     /// Whether a stream is nowhere to be seen, on no node.
-    pub(super) async fn is_free(&self, stream: &str) -> bool {
+    pub(crate) async fn is_free(&self, stream: &str) -> bool {
         let names = self.api("STREAM.NAMES", &json!({})).await.unwrap();
         let known = names["streams"].as_array().into_iter().flatten();
         let info = self.connection.stream_info(stream).await;
@@ -400,7 +412,7 @@ impl World {
     }
 
     /// Runs the program against this cluster.
-    pub(super) fn call(&self, arguments: &[&str]) -> Called {
+    pub(crate) fn call(&self, arguments: &[&str]) -> Called {
         let user = self.cluster.credentials();
         let servers = self.cluster.client_urls().join(",");
         let connect = [
@@ -416,19 +428,19 @@ impl World {
     }
 
     /// Runs `backup stream`.
-    pub(super) fn call_backup(&self, stream: &str, target: &Path) -> Called {
+    pub(crate) fn call_backup(&self, stream: &str, target: &Path) -> Called {
         self.call(&["backup", "stream", stream, target.to_str().unwrap()])
     }
 
     /// Runs `restore stream`.
-    pub(super) fn call_restore(&self, backup: &Path, more: &[&str]) -> Called {
+    pub(crate) fn call_restore(&self, backup: &Path, more: &[&str]) -> Called {
         let arguments = ["restore", "stream", backup.to_str().unwrap()];
         self.call(&[&arguments, more].concat())
     }
 }
 
 /// A configuration without what servers add to it about themselves.
-fn plain_config(mut config: Value) -> Value {
+pub(crate) fn plain_config(mut config: Value) -> Value {
     if let Some(metadata) = config["metadata"].as_object_mut() {
         metadata.retain(|key, _| !key.starts_with("_nats."));
     }
@@ -468,17 +480,17 @@ fn oddities() -> Vec<(String, Option<HeaderMap>, Bytes)> {
     messages
 }
 
-pub(super) fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-pub(super) fn read_json(path: &Path) -> Value {
+pub(crate) fn read_json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
 /// Changes the JSON of a file.
-pub(super) fn edit_json(path: &Path, edit: impl FnOnce(&mut Value)) {
+pub(crate) fn edit_json(path: &Path, edit: impl FnOnce(&mut Value)) {
     let mut value = read_json(path);
     edit(&mut value);
     fs::write(path, value.to_string()).unwrap();
