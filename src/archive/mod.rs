@@ -17,6 +17,8 @@ mod cursor;
 mod defect;
 mod entries;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod layout;
 mod message;
 mod open;

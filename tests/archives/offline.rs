@@ -281,40 +281,44 @@ async fn what_is_in_a_backup_is_told() {
             text.contains("größe.日本") && text.contains("more subjects"),
             "{text}"
         );
+        messages_are_printed(backup, &picture);
+    }
+}
 
-        let all = cat(backup, &[]);
-        assert_eq!(all.len(), picture.messages.len());
-        for (line, message) in all.iter().zip(&picture.messages) {
-            assert_eq!(line["sequence"], message.sequence);
-            assert_eq!(line["subject"], *message.subject);
-            if let Some(payload) = line["payload"].as_str() {
-                assert_eq!(payload.as_bytes(), message.payload);
-            }
+/// All messages, and those that are asked for.
+fn messages_are_printed(backup: &Path, picture: &Picture) {
+    let all = cat(backup, &[]);
+    assert_eq!(all.len(), picture.messages.len());
+    for (line, message) in all.iter().zip(&picture.messages) {
+        assert_eq!(line["sequence"], message.sequence);
+        assert_eq!(line["subject"], *message.subject);
+        if let Some(payload) = line["payload"].as_str() {
+            assert_eq!(payload.as_bytes(), message.payload);
         }
-        let twice = all
-            .iter()
-            .find(|line| line["headers"]["X-Twice"].is_array())
-            .unwrap();
-        assert_eq!(
-            twice["headers"]["X-Twice"],
-            json!(["one", "two, with: a colon"])
-        );
-        let some = cat(
-            backup,
-            &["--subject", "*.größe.>", "--from", "10", "--to", "40"],
-        );
-        assert!(
-            some.iter()
-                .all(|line| line["subject"] == format!("{STREAM}.größe.日本"))
-        );
-        assert_eq!(some.len(), 7);
-        let time = all[20]["time"].as_str().unwrap();
-        assert_eq!(cat(backup, &["--since", time, "-n", "3"])[0], all[20]);
-        assert_eq!(cat(backup, &["--until", time]).len(), 21);
-        for wrong in [["--since", "yesterday"], ["--subject", "a..b"]] {
-            let call = [&["cat", backup.to_str().unwrap()], &wrong[..]].concat();
-            drop(Lifeboat::new().call(&call).expect_code(2));
-        }
+    }
+    let twice = all
+        .iter()
+        .find(|line| line["headers"]["X-Twice"].is_array())
+        .unwrap();
+    assert_eq!(
+        twice["headers"]["X-Twice"],
+        json!(["one", "two, with: a colon"])
+    );
+    let some = cat(
+        backup,
+        &["--subject", "*.größe.>", "--from", "10", "--to", "40"],
+    );
+    assert!(
+        some.iter()
+            .all(|line| line["subject"] == format!("{STREAM}.größe.日本"))
+    );
+    assert_eq!(some.len(), 7);
+    let time = all[20]["time"].as_str().unwrap();
+    assert_eq!(cat(backup, &["--since", time, "-n", "3"])[0], all[20]);
+    assert_eq!(cat(backup, &["--until", time]).len(), 21);
+    for wrong in [["--since", "yesterday"], ["--subject", "a..b"]] {
+        let call = [&["cat", backup.to_str().unwrap()], &wrong[..]].concat();
+        drop(Lifeboat::new().call(&call).expect_code(2));
     }
 }
 

@@ -13,7 +13,7 @@ use proptest::sample::Index;
 use super::config;
 
 /// What comes before the first entry of a message archive.
-const MAGIC: &[u8] = b"NATSARC1";
+pub(super) const MAGIC: &[u8] = b"NATSARC1";
 /// What comes before the first S2 frame.
 const IDENTIFIER: &[u8] = b"\xff\x06\0\0S2sTwO";
 
@@ -25,7 +25,7 @@ fn read_framed(bytes: &[u8]) -> lifeboat::archive::Result<Contents> {
 }
 
 /// An integer as archives hold it.
-fn put(into: &mut Vec<u8>, mut value: u64) {
+pub(super) fn put(into: &mut Vec<u8>, mut value: u64) {
     while value > 0x7f {
         into.push(u8::try_from(value & 0x7f).unwrap() | 0x80);
         value >>= 7;

@@ -20,3 +20,11 @@ pub(super) use write::{BlockSink, BlockWriter, DirectorySink, TarSink};
 /// No server writes a larger file: blocks end at 8 MiB plus one message of at most 32 MiB, and an
 /// index of a million subjects, beyond which servers write none, stays below it.
 const LARGEST_FILE: u64 = 128 << 20;
+
+/// Reads the records of a block, without their hashes.
+#[cfg(fuzzing)]
+pub(super) fn fuzz(bytes: &[u8]) {
+    if let Ok(records) = compressed::plain(bytes, "fuzzed") {
+        let _messages = record::Records::new(&records, "fuzzed", None).count();
+    }
+}
