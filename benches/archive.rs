@@ -52,6 +52,7 @@ fn measure(gib: u64) {
         form: Form::Tar,
         rename: None,
         config: None,
+        to_file: false,
     };
     convert(&Look::at(&message).unwrap(), &tar, &options, None).unwrap();
     for (form, directory, file) in [
@@ -207,6 +208,7 @@ fn convert_back(path: &Path) -> u64 {
         form,
         rename: None,
         config: None,
+        to_file: false,
     };
     convert(&look, &target, &options, None).unwrap();
     fs::remove_dir_all(&target).unwrap();

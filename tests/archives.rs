@@ -4,3 +4,4 @@
 mod matrix;
 mod offline;
 mod streams;
+mod verified;

@@ -1,9 +1,13 @@
 //! Running the program as a user would, away from the user's own settings.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use lifeboat::archive::{Archive, Consumer, Level};
+use lifeboat::model::{ConsumerPosition, StoredMessage};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -89,6 +93,31 @@ impl From<Output> for Called {
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
+}
+
+/// What a sound archive holds.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Held {
+    pub(crate) messages: BTreeMap<u64, StoredMessage>,
+    pub(crate) consumers: Vec<ConsumerPosition>,
+    pub(crate) last_sequence: u64,
+}
+
+/// Reads an archive and its messages; the first damage is the error.
+pub(crate) fn read_archive(path: &Path) -> lifeboat::archive::Result<Held> {
+    let archive = Archive::open(path)?;
+    let survey = archive.survey(Level::Content)?;
+    survey.check()?;
+    let mut messages = BTreeMap::new();
+    archive.messages(Some(&survey.live), &mut |message| {
+        messages.insert(message.sequence, message.to_stored());
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(Held {
+        messages,
+        consumers: survey.consumers.iter().map(Consumer::position).collect(),
+        last_sequence: survey.last_sequence,
+    })
 }
 
 /// The names in a directory.

@@ -196,10 +196,12 @@ impl fmt::Display for Defect {
     }
 }
 
-/// All defects of a backup: every one is counted, the first [`Defects::KEPT`] are kept.
+/// All defects of a backup: every one is counted, the first [`Defects::KEPT`] are kept, and the first
+/// that is damage.
 #[derive(Debug, Clone, Default)]
 pub struct Defects {
     kept: Vec<Defect>,
+    first_damage: Option<Defect>,
     total: u64,
     damages: u64,
     lacks: u64,
@@ -213,7 +215,10 @@ impl Defects {
     pub fn push(&mut self, defect: Defect) {
         self.total += 1;
         match defect.severity {
-            Severity::Damage => self.damages += 1,
+            Severity::Damage => {
+                self.damages += 1;
+                self.first_damage.get_or_insert_with(|| defect.clone());
+            }
             Severity::Lack => self.lacks += 1,
             Severity::Remark => {}
         }
@@ -228,6 +233,9 @@ impl Defects {
         self.kept.extend(other.kept.iter().take(room).cloned());
         self.total += other.total;
         self.damages += other.damages;
+        if self.first_damage.is_none() {
+            self.first_damage.clone_from(&other.first_damage);
+        }
         self.lacks += other.lacks;
     }
 
@@ -254,7 +262,7 @@ impl Defects {
 
     /// The first that is damage.
     pub fn first_damage(&self) -> Option<&Defect> {
-        self.kept.iter().find(|defect| defect.is_damage())
+        self.first_damage.as_ref()
     }
 }
 

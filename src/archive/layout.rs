@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::contents::Form;
+use super::form::Form;
 
 /// Configuration and state of the stream, as the server gave them: `{"config":…,"state":…}`.
 pub const METADATA_FILE: &str = "backup.json";

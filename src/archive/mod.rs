@@ -12,11 +12,11 @@
 mod block;
 mod consumer;
 mod consumer_state;
-mod contents;
 mod cursor;
 mod defect;
 mod entries;
 mod error;
+mod form;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod layout;
@@ -32,9 +32,9 @@ mod visitor;
 mod write;
 
 pub use consumer::{Consumer, ConsumerState, Pending};
-pub use contents::{Contents, Form, read_archive};
 pub use defect::{Defect, Defects, Kind, Level, Severity};
 pub use error::{ArchiveError, Result};
+pub use form::Form;
 pub use layout::{BackupLayout, MANIFEST_FILE, METADATA_FILE};
 pub use message::Message;
 pub use open::{Archive, OnRead};

@@ -1,5 +1,6 @@
 //! An archive, wherever it is and whatever form it has: opened once, read as often as needed.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::ControlFlow;
@@ -9,10 +10,10 @@ use std::sync::Arc;
 use bytes::{Buf as _, Bytes};
 
 use super::block::{self, BlockFiles, DirectoryFiles, TarFiles};
-use super::contents::Form;
 use super::defect::{Defect, Level};
 use super::entries;
 use super::error::{ArchiveError, Result};
+use super::form::Form;
 use super::message::Message;
 use super::packing::{Packing, Unpacked};
 use super::sequences::Sequences;
@@ -44,6 +45,17 @@ pub(super) enum Reading {
     Directory(DirectoryFiles),
     Tar(Unpacked),
     Entries(Unpacked),
+}
+
+impl fmt::Debug for Archive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Source::File(path) | Source::Directory(path) => {
+                write!(f, "Archive({})", path.display())
+            }
+            Source::Memory(bytes) => write!(f, "Archive({} bytes)", bytes.len()),
+        }
+    }
 }
 
 impl Archive {

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use super::block::Index;
 use super::consumer::Consumer;
-use super::contents::Form;
 use super::defect::{Defect, Defects, Kind, Level};
-use super::error::ArchiveError;
+use super::error::{ArchiveError, Result};
+use super::form::Form;
 use super::message::Message;
 use super::packing::Packing;
 use super::sequences::{SequenceCollector, Sequences};
@@ -47,6 +47,24 @@ pub struct Survey {
     pub defects: Defects,
     /// How much there was to read.
     pub figures: Figures,
+}
+
+impl Survey {
+    /// The sequence of the first message; 0 without messages.
+    pub fn first_sequence(&self) -> u64 {
+        self.live.first().unwrap_or(0)
+    }
+
+    /// Whether nothing in it is damaged.
+    ///
+    /// # Errors
+    /// With the first thing that is.
+    pub fn check(&self) -> Result<()> {
+        match self.defects.first_damage() {
+            Some(defect) => Err(ArchiveError::Damaged(defect.clone())),
+            None => Ok(()),
+        }
+    }
 }
 
 /// How much was read.

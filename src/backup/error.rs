@@ -119,6 +119,7 @@ impl From<OfflineError> for BackupError {
             OfflineError::Archive(error) => Self::Archive(error),
             OfflineError::Io { what, source } => Self::Io { what, source },
             other @ (OfflineError::NoConfiguration { .. }
+            | OfflineError::InMemory { .. }
             | OfflineError::Refused { .. }
             | OfflineError::Differs { .. }
             | OfflineError::Argument { .. }) => Self::Io {

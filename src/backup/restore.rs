@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::future::Future;
 use std::io::Read as _;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,14 +11,16 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use lifeboat_harness::wait::{Probe, pause_for, until};
 use serde_json::Value;
+use tokio::sync::mpsc;
 
 use super::error::{BackupError, Result};
 use super::source::StreamBackup;
 use super::{Progress, remove_stream};
-use crate::archive::Contents;
+use crate::archive;
 use crate::jetstream::{
     Connection, RequestError, RestoreTransfer, RestoreTuning, StreamInfo, read_messages,
 };
+use crate::model::Fingerprint;
 
 /// JetStream's error number for a name in use.
 const NAME_IN_USE: u32 = 10130;
@@ -29,6 +32,9 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 const STAYS_GONE_FOR: Duration = Duration::from_secs(1);
 /// How long restored consumers may take to be seen; some 3 s were measured in clusters.
 const CONSUMERS_WITHIN: Duration = Duration::from_secs(30);
+
+/// So many messages are read from the backup before they are compared.
+const FINGERPRINTS_AHEAD: usize = 256;
 
 /// What to change while restoring.
 #[derive(Debug, Clone, Copy, Default)]
@@ -97,9 +103,9 @@ pub async fn restore_stream(
     }
     Ok(RestoreSummary {
         stream,
-        messages: backup.contents.messages.len() as u64,
-        last_sequence: backup.contents.last_sequence,
-        consumers: backup.contents.consumers.len(),
+        messages: backup.survey.live.len(),
+        last_sequence: backup.survey.last_sequence,
+        consumers: backup.survey.consumers.len(),
         sealed: backup.manifest.is_some(),
         elapsed: began.elapsed(),
     })
@@ -224,7 +230,7 @@ async fn send(
 ) -> Result<StreamInfo> {
     let stream = backup.stream();
     let chunk_bytes = RestoreTuning::for_connection(connection).chunk_bytes;
-    let archive = backup.layout.archive(backup.contents.form);
+    let archive = backup.layout.archive(backup.survey.form);
     let mut file = File::open(&archive).map_err(BackupError::io("reading", &archive))?;
     let total = file.metadata().map(|meta| meta.len()).ok();
     progress.phase("sending", total);
@@ -261,9 +267,9 @@ fn refused(stream: &str, doing: &str, error: RequestError) -> BackupError {
 /// or that of the archive's index, which older servers ignore; and somebody may have published
 /// already, which adds as many messages as sequences.
 fn compare_state(backup: &StreamBackup, restored: &StreamInfo) -> Result<()> {
-    let contents = &backup.contents;
-    let messages = contents.messages.len() as u64;
-    let (first, last) = (contents.last_sequence, contents.indexed_sequence);
+    let survey = &backup.survey;
+    let messages = survey.live.len();
+    let (first, last) = (survey.last_sequence, survey.indexed_sequence);
     let found = &restored.state;
     if let Some(newer) = found.messages.checked_sub(messages)
         && (first + newer..=last + newer).contains(&found.last_seq)
@@ -285,12 +291,13 @@ async fn compare_messages(
     backup: &StreamBackup,
     progress: &dyn Progress,
 ) -> Result<()> {
-    let Contents { messages, .. } = &backup.contents;
-    let stream = backup.stream();
-    progress.phase("comparing", Some(messages.len() as u64));
-    let mut stored = std::pin::pin!(read_messages(connection, stream, messages.keys().copied()));
+    let (live, stream) = (&backup.survey.live, backup.stream());
+    progress.phase("comparing", Some(live.len()));
+    let mut expected = fingerprints(backup);
+    let mut stored = std::pin::pin!(read_messages(connection, stream, live.iter()));
     let mut compared = 0;
-    for expected in messages.values() {
+    while let Some(expected) = expected.recv().await {
+        let expected = expected?;
         let Some(found) = stored.next().await else {
             break;
         };
@@ -300,7 +307,7 @@ async fn compare_messages(
                 source,
             })?
             .fingerprint();
-        if found != *expected {
+        if found != expected {
             return Err(BackupError::Differs {
                 stream: stream.to_owned(),
                 difference: format!("it has {found:?} where the backup has {expected:?}"),
@@ -309,13 +316,39 @@ async fn compare_messages(
         compared += 1;
         progress.done(compared);
     }
-    Ok(())
+    if compared == live.len() {
+        return Ok(());
+    }
+    Err(BackupError::Differs {
+        stream: stream.to_owned(),
+        difference: format!("{compared} of {} messages could be compared", live.len()),
+    })
+}
+
+/// The fingerprints of a backup's messages, read on a thread of its own, a few ahead.
+fn fingerprints(backup: &StreamBackup) -> mpsc::Receiver<archive::Result<Fingerprint>> {
+    let (send, receive) = mpsc::channel(FINGERPRINTS_AHEAD);
+    let (archive, live) = (backup.archive.clone(), backup.survey.live.clone());
+    tokio::task::spawn_blocking(move || {
+        let read = archive.messages(Some(&live), &mut |message| {
+            let fingerprint = message.to_stored().fingerprint();
+            Ok(match send.blocking_send(Ok(fingerprint)) {
+                Ok(()) => ControlFlow::Continue(()),
+                // Nobody compares any further.
+                Err(_) => ControlFlow::Break(()),
+            })
+        });
+        if let Err(error) = read {
+            let _unheard = send.blocking_send(Err(error));
+        }
+    });
+    receive
 }
 
 /// Waits until every consumer of the archive is there: clusters assign them a moment later.
 async fn find_consumers(connection: &Connection, backup: &StreamBackup) -> Result<()> {
     let stream = backup.stream();
-    for expected in &backup.contents.consumers {
+    for expected in &backup.survey.consumers {
         let consumer = connection.consumer(stream, &expected.name);
         until(CONSUMERS_WITHIN, || async {
             match consumer.position().await {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::error::{BackupError, Result};
-use crate::archive::{BackupLayout, Contents, read_archive};
+use crate::archive::{Archive, BackupLayout, Level, Survey};
 use crate::offline::{Look, Manifest, hex, sha256_of_file};
 
 /// A backup that was opened and read to its end.
@@ -18,8 +18,10 @@ pub struct StreamBackup {
     pub config: Value,
     /// The stream's state when the backup began.
     pub state: Value,
+    /// Where its messages are read.
+    pub archive: Archive,
     /// What the archive holds.
-    pub contents: Contents,
+    pub survey: Survey,
     /// Our record of it; none in a backup that another tool made, whose completeness can't be
     /// proven.
     pub manifest: Option<Manifest>,
@@ -40,12 +42,12 @@ impl StreamBackup {
         if let Some(defect) = look.defects.iter().find(|defect| defect.is_damage()) {
             return Err(wrong(defect.to_string()));
         }
-        let (archive, manifest) = (look.archive_path, look.manifest);
+        let (path, manifest) = (look.archive_path, look.manifest);
         let (Some(form), Some(metadata)) = (look.named_form, look.metadata) else {
             return Err(wrong(String::from("it is no backup directory")));
         };
         if let Some(manifest) = &manifest {
-            let found = sha256_of_file(&archive).map_err(BackupError::io("reading", &archive))?;
+            let found = sha256_of_file(&path).map_err(BackupError::io("reading", &path))?;
             if found != manifest.archive_sha256 {
                 return Err(wrong(format!(
                     "the archive's sha256 is {found}, its manifest says {}",
@@ -53,15 +55,16 @@ impl StreamBackup {
                 )));
             }
         }
-        let contents = decode(&archive).await?;
-        if contents.form != form {
+        let (archive, survey) = survey(&path).await?;
+        survey.check()?;
+        if survey.form != form {
             return Err(wrong(format!(
                 "its archive is a {}, its name says otherwise",
-                contents.form
+                survey.form
             )));
         }
         if let Some(manifest) = &manifest {
-            let held = (contents.messages.len() as u64, contents.last_sequence);
+            let held = (survey.live.len(), survey.last_sequence);
             if hex(&Sha256::digest(&look.metadata_text)) != manifest.metadata_sha256 {
                 return Err(wrong(String::from(
                     "backup.json is not the one its manifest describes",
@@ -77,7 +80,8 @@ impl StreamBackup {
             layout: BackupLayout::at(directory),
             config: Value::Object(metadata.config),
             state: metadata.state,
-            contents,
+            archive,
+            survey,
             manifest,
         })
     }
@@ -89,11 +93,12 @@ impl StreamBackup {
 }
 
 /// Reads an archive to its end, without blocking the runtime.
-pub(super) async fn decode(archive: &Path) -> Result<Contents> {
-    let path = archive.to_owned();
-    let read = tokio::task::spawn_blocking(move || read_archive(&path)).await;
+pub(super) async fn survey(path: &Path) -> Result<(Archive, Survey)> {
+    let archive = Archive::open(path)?;
+    let read = archive.clone();
+    let read = tokio::task::spawn_blocking(move || read.survey(Level::Content)).await;
     match read {
-        Ok(contents) => Ok(contents?),
+        Ok(survey) => Ok((archive, survey?)),
         Err(error) => Err(BackupError::Io {
             what: String::from("reading the archive"),
             source: std::io::Error::other(error),

@@ -13,7 +13,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::error::{BackupError, Result};
 use super::{Progress, source};
-use crate::archive::{BackupLayout, Contents, MANIFEST_FILE, METADATA_FILE};
+use crate::archive::{BackupLayout, Consumer, MANIFEST_FILE, METADATA_FILE, Survey};
 use crate::jetstream::{Connection, Snapshot, SnapshotOptions};
 use crate::offline::{FORMAT, Manifest, Staging, hex};
 
@@ -94,22 +94,23 @@ pub async fn back_up_stream(
     progress.phase("receiving", None);
     let received = receive(&mut snapshot, stream, staging.path(), progress).await?;
     progress.phase("checking", None);
-    let contents = source::decode(&received.path).await?;
-    check_complete(stream, &snapshot, &contents)?;
+    let (_, survey) = source::survey(&received.path).await?;
+    survey.check()?;
+    check_complete(stream, &snapshot, &survey)?;
 
-    let archive = layout.archive(contents.form);
+    let archive = layout.archive(survey.form);
     fs::rename(&received.path, &archive).map_err(BackupError::io("naming", &archive))?;
     let metadata = Metadata {
         config: &snapshot.config,
         state: &snapshot.state,
     };
     let metadata_sha256 = staging.write_json(METADATA_FILE, &metadata)?;
-    let mut manifest = describe(stream, connection, &contents, received);
+    let mut manifest = describe(stream, connection, &survey, received);
     manifest.metadata_sha256 = metadata_sha256;
     manifest.missing_consumers = consumers;
     manifest
         .missing_consumers
-        .retain(|name| !options.no_consumers && !has_consumer(&contents, name));
+        .retain(|name| !options.no_consumers && !has_consumer(&survey, name));
     staging.write_json(MANIFEST_FILE, &manifest)?;
     staging.seal()?;
     Ok(BackupSummary {
@@ -152,11 +153,11 @@ async fn receive(
 
 /// Compares the archive with the stream's count when the snapshot began. Messages published
 /// since then may be in a tar as well, and count for nothing here.
-fn check_complete(stream: &str, snapshot: &Snapshot, contents: &Contents) -> Result<()> {
+fn check_complete(stream: &str, snapshot: &Snapshot, survey: &Survey) -> Result<()> {
     let state = snapshot
         .figures()
         .map_err(BackupError::request("reading the stream's state"))?;
-    let found = contents.messages.range(..=state.last_seq).count() as u64;
+    let found = survey.live.count_to(state.last_seq);
     if found < state.messages {
         return Err(BackupError::Incomplete {
             stream: stream.to_owned(),
@@ -170,19 +171,19 @@ fn check_complete(stream: &str, snapshot: &Snapshot, contents: &Contents) -> Res
 fn describe(
     stream: &str,
     connection: &Connection,
-    contents: &Contents,
+    survey: &Survey,
     received: Received,
 ) -> Manifest {
     Manifest {
         format: FORMAT,
         stream: stream.to_owned(),
-        form: contents.form,
+        form: survey.form,
         archive_bytes: received.bytes,
         archive_sha256: received.sha256,
-        messages: contents.messages.len() as u64,
-        first_sequence: contents.first_sequence(),
-        last_sequence: contents.last_sequence,
-        consumers: contents.consumers.clone(),
+        messages: survey.live.len(),
+        first_sequence: survey.first_sequence(),
+        last_sequence: survey.last_sequence,
+        consumers: survey.consumers.iter().map(Consumer::position).collect(),
         missing_consumers: Vec::new(),
         metadata_sha256: String::new(),
         converted_from: None,
@@ -194,6 +195,6 @@ fn describe(
     }
 }
 
-fn has_consumer(contents: &Contents, name: &str) -> bool {
-    contents.consumers.iter().any(|saved| saved.name == name)
+fn has_consumer(survey: &Survey, name: &str) -> bool {
+    survey.consumers.iter().any(|saved| saved.name == name)
 }

@@ -97,6 +97,9 @@ pub struct Convert {
     /// Give the stream another name (its subjects stay)
     #[arg(long, value_name = "NAME")]
     pub rename: Option<String>,
+    /// Keep the stream in files, where it was kept in memory
+    #[arg(long, value_name = "STORAGE", value_parser = PossibleValuesParser::new(["file"]))]
+    pub storage: Option<String>,
     /// The stream's configuration as JSON, for a message archive without its backup.json
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -121,6 +124,9 @@ pub struct Extract {
     /// The account that the stream will belong to
     #[arg(long, value_name = "ACCOUNT", default_value = "$G")]
     pub account: String,
+    /// Keep the stream in files, where it was kept in memory
+    #[arg(long, value_name = "STORAGE", value_parser = PossibleValuesParser::new(["file"]))]
+    pub storage: Option<String>,
     /// The stream's configuration as JSON, for a message archive without its backup.json
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -12,6 +12,7 @@ pub(super) async fn run(options: Extract) -> Outcome {
     let extraction = ExtractOptions {
         account: options.account,
         config: read_config(options.config.as_deref())?,
+        to_file: options.storage.is_some(),
         stopped: options.stopped,
     };
     let (backup, data) = (options.backup, options.data_dir);

@@ -191,7 +191,9 @@ impl From<RequestError> for Failure {
 impl From<OfflineError> for Failure {
     fn from(error: OfflineError) -> Self {
         let exit = match &error {
-            OfflineError::TargetExists { .. } | OfflineError::Refused { .. } => Exit::Refused,
+            OfflineError::TargetExists { .. }
+            | OfflineError::Refused { .. }
+            | OfflineError::InMemory { .. } => Exit::Refused,
             OfflineError::NotABackup { .. } | OfflineError::Archive(ArchiveError::Damaged(_)) => {
                 Exit::Damaged
             }

@@ -20,9 +20,8 @@ use super::look::Look;
 use super::manifest::{FORMAT, Manifest, Origin};
 use super::staging::Staging;
 use crate::archive::{
-    Archive, ArchiveError, BackupLayout, Consumer, Form, Level, MANIFEST_FILE, METADATA_FILE,
-    OnRead, Sequences, Severity, Stream, StreamMeta, StreamState, Survey, time_text,
-    write_message_archive, write_tar,
+    Archive, BackupLayout, Consumer, Form, Level, MANIFEST_FILE, METADATA_FILE, OnRead, Sequences,
+    Severity, Stream, StreamMeta, StreamState, Survey, time_text, write_message_archive, write_tar,
 };
 
 /// How to convert.
@@ -34,6 +33,9 @@ pub struct ConvertOptions {
     pub rename: Option<String>,
     /// The stream's configuration, where the backup does not tell it.
     pub config: Option<Map<String, Value>>,
+    /// Keep the stream in files from now on: servers restore a block archive of a memory stream
+    /// without its messages.
+    pub to_file: bool,
 }
 
 /// A backup that was converted.
@@ -104,7 +106,7 @@ pub fn convert(
         archive_bytes,
         archive_sha256,
         messages: survey.live.len(),
-        first_sequence: survey.live.first().unwrap_or(0),
+        first_sequence: survey.first_sequence(),
         last_sequence: original.state.last_seq,
         consumers: survey.consumers.iter().map(Consumer::position).collect(),
         missing_consumers: missing_consumers(look),
@@ -141,11 +143,7 @@ impl Original {
             None => archive.clone(),
         };
         let survey = archive.survey(Level::Content)?;
-        if survey.defects.worst() == Some(Severity::Damage)
-            && let Some(defect) = survey.defects.first_damage()
-        {
-            return Err(ArchiveError::Damaged(defect.clone()).into());
-        }
+        survey.check()?;
         let mut meta = metadata(look, options, &survey)?;
         if let Some(name) = &options.rename {
             if !crate::archive::is_name(name) {
@@ -157,6 +155,18 @@ impl Original {
             meta.name.clone_from(name);
             meta.config
                 .insert(String::from("name"), Value::from(&**name));
+        }
+        if options.to_file {
+            meta.config
+                .insert(String::from("storage"), Value::from("file"));
+        }
+        let is_memory = meta
+            .config
+            .get("storage")
+            .is_some_and(|storage| storage == "memory");
+        if options.form == Form::Tar && is_memory {
+            let name = meta.name;
+            return Err(OfflineError::InMemory { name });
         }
         let totals = Totals::of(&archive, &survey.live)?;
         let state = state(look, &survey, &totals);

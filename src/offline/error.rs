@@ -35,6 +35,15 @@ pub enum OfflineError {
         /// What was looked at.
         path: PathBuf,
     },
+    /// A memory stream in block form.
+    #[error(
+        "stream {name} is kept in memory: servers restore a block archive of it without its \
+         messages; keep it in files (--storage file)"
+    )]
+    InMemory {
+        /// The stream.
+        name: String,
+    },
     /// The data directory is not one that a stream can be put into.
     #[error("{} is not to be touched: {reason}", path.display())]
     Refused {

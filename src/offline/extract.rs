@@ -21,6 +21,8 @@ pub struct ExtractOptions {
     pub account: String,
     /// The stream's configuration, where the backup does not tell it.
     pub config: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Keep the stream in files, where it was kept in memory.
+    pub to_file: bool,
     /// The caller says that no server uses the directory, where that can't be seen.
     pub stopped: bool,
 }
@@ -58,6 +60,7 @@ pub fn extract(
         form: Form::Tar,
         rename: None,
         config: options.config.clone(),
+        to_file: options.to_file,
     };
     let original = Original::read(look, &conversion, on_read)?;
     let stream = original.meta.name.clone();

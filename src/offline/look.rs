@@ -51,7 +51,16 @@ impl Look {
     /// When there is nothing, or nothing that could be a backup; [`ArchiveError::Unsupported`] when
     /// the manifest is of a later format.
     pub fn at(path: &Path) -> Result<Self> {
-        let kind = fs::metadata(path).map_err(OfflineError::io("opening", path))?;
+        let kind = match fs::metadata(path) {
+            Ok(kind) => kind,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(OfflineError::NotABackup {
+                    path: path.to_owned(),
+                    reason: String::from("there is nothing of that name"),
+                });
+            }
+            Err(error) => return Err(OfflineError::io("opening", path)(error)),
+        };
         let mut look = Self {
             path: path.to_owned(),
             archive: None,

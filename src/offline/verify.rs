@@ -130,7 +130,7 @@ impl Read {
             form: survey.form,
             packing: survey.packing,
             messages: survey.live.len(),
-            first_sequence: survey.live.first().unwrap_or(0),
+            first_sequence: survey.first_sequence(),
             last_sequence: survey.last_sequence,
             consumers: survey.consumers.len(),
             figures: survey.figures,

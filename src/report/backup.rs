@@ -321,7 +321,7 @@ mod tests {
         };
         assert_eq!(
             message_line(&message).unwrap(),
-            r#"{"headers":{"A":["1","2"]},"payload_base64":"/w==","sequence":7,"subject":"a","time":"1970-01-01T00:00:00Z"}"#
+            r#"{"sequence":7,"subject":"a","time":"1970-01-01T00:00:00Z","headers":{"A":["1","2"]},"payload_base64":"/w=="}"#
         );
         let odd = Message {
             headers: b"NATS/1.0 503\r\n\r\n",

@@ -13,8 +13,8 @@ use super::streams::{Seen, compare, make};
 use crate::backup::world::World;
 use crate::support::Lifeboat;
 
-/// An old server, one in between, and one that writes the other form.
-const TARGETS: [&str; 3] = ["2.10.26", "2.12.8", "2.15.1"];
+/// A server of every generation.
+const TARGETS: [&str; 5] = ["2.10.26", "2.11.11", "2.12.8", "2.14.6", "2.15.1"];
 
 /// Backups of every stream that a server of one version had.
 struct Taken {
@@ -221,6 +221,11 @@ async fn round(version: &str, encrypted: bool) {
 #[tokio::test]
 async fn archives_of_2_10_go_everywhere() {
     round("2.10.26", false).await;
+}
+
+#[tokio::test]
+async fn archives_of_2_11_go_everywhere() {
+    round("2.11.11", false).await;
 }
 
 #[tokio::test]

@@ -308,7 +308,7 @@ async fn empty_streams(world: &World) {
             (0, 0)
         );
         let opened = StreamBackup::open(&target).await.unwrap();
-        assert_eq!(opened.contents.indexed_sequence, count);
+        assert_eq!(opened.survey.indexed_sequence, count);
         world.remove(stream).await;
         world.restore(&target, None).await;
         assert_eq!(world.picture(stream).await.state, before.state);

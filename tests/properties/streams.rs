@@ -61,8 +61,8 @@ fn headers() -> impl Strategy<Value = Vec<u8>> {
 
 fn payload() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
-        4 => vec(any::<u8>(), 0..60),
-        2 => (any::<u8>(), 0..5000_usize).prop_map(|(byte, length)| vec![byte; length]),
+        20 => vec(any::<u8>(), 0..60),
+        10 => (any::<u8>(), 0..5000_usize).prop_map(|(byte, length)| vec![byte; length]),
         1 => (any::<u8>(), 900_000..1_200_000_usize).prop_map(|(byte, length)| {
             (0..length).map(|at| byte.wrapping_add(u8::try_from(at / 7 % 251).unwrap())).collect()
         }),

@@ -9,7 +9,7 @@ mod write;
 
 use std::io::{self, BufReader, Read};
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use serde::Serialize;
 
@@ -61,7 +61,9 @@ pub(super) struct Piece {
 /// Damage does not end it where anything can be told of what follows: defects are collected and
 /// must be asked for, best before anything that was read is believed.
 pub(super) struct Unpacked {
-    pieces: Receiver<io::Result<Piece>>,
+    /// None when everything was received.
+    pieces: Option<Receiver<io::Result<Piece>>>,
+    decoder: Option<JoinHandle<()>>,
     piece: Vec<u8>,
     at: usize,
     defects: Vec<Defect>,
@@ -93,12 +95,13 @@ impl Unpacked {
             // Nobody reads any further: then there is nothing left to decode for.
             let _unread = all.try_for_each(|piece| send.send(piece));
         };
-        thread::Builder::new()
+        let decoder = thread::Builder::new()
             .name(String::from("decode"))
             .spawn(decode)
             .map_err(ArchiveError::io("starting a thread"))?;
         let unpacked = Self {
-            pieces,
+            pieces: Some(pieces),
+            decoder: Some(decoder),
             piece: Vec::new(),
             at: 0,
             defects: Vec::new(),
@@ -117,10 +120,26 @@ impl Unpacked {
         self.bytes
     }
 
+    /// Waits for the decoder, which has nobody to decode for any more.
+    fn end(&mut self) -> io::Result<()> {
+        self.pieces = None;
+        match self.decoder.take().map(JoinHandle::join) {
+            // An end that is none must not be taken for one.
+            Some(Err(_)) => Err(io::Error::other("the decoder panicked")),
+            Some(Ok(())) | None => Ok(()),
+        }
+    }
+
     /// What is at hand, at least one byte of it unless everything was read.
     pub(super) fn fill(&mut self) -> Result<&[u8]> {
         while self.at == self.piece.len() {
-            let Ok(next) = self.pieces.recv() else {
+            let next = match &self.pieces {
+                Some(pieces) => pieces.recv(),
+                None => return Ok(&[]),
+            };
+            let Ok(next) = next else {
+                self.end()
+                    .map_err(ArchiveError::io("reading the archive"))?;
                 return Ok(&[]);
             };
             let next = next.map_err(ArchiveError::io("reading the archive"))?;
@@ -181,5 +200,12 @@ impl Unpacked {
             count -= part as u64;
         }
         Ok(skipped)
+    }
+}
+
+impl Drop for Unpacked {
+    fn drop(&mut self) {
+        // The file is closed when this returns. Who panicked has said so.
+        let _ended = self.end();
     }
 }
