@@ -42,7 +42,7 @@ pub use packing::Packing;
 pub use sequences::Sequences;
 pub use stream_directory::{StreamDirectory, read_stream_directory};
 pub use stream_state::{StreamState, time_text};
-pub use survey::{Figures, Survey};
+pub use survey::{Figures, Sums, Survey};
 pub use visitor::StreamMeta;
 
 pub(crate) use consumer::is_name;

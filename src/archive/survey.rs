@@ -43,6 +43,9 @@ pub struct Survey {
     pub indexed_sequence: u64,
     /// The consumers, in the order of the archive.
     pub consumers: Vec<Consumer>,
+    /// The messages summed up; none when some of those that were read are deleted, so that they
+    /// would have to be read again.
+    pub sums: Option<Sums>,
     /// What is wrong.
     pub defects: Defects,
     /// How much there was to read.
@@ -80,6 +83,26 @@ pub struct Figures {
     pub deletions: u64,
 }
 
+/// Messages, summed up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// What they take in a stream's blocks.
+    pub bytes: u64,
+    /// Time of the first, in nanoseconds since 1970.
+    pub first_time_ns: Option<i64>,
+    /// Time of the last.
+    pub last_time_ns: Option<i64>,
+}
+
+impl Sums {
+    /// Adds a message.
+    pub fn add(&mut self, message: &Message<'_>) {
+        self.bytes += message.stored_bytes();
+        self.first_time_ns.get_or_insert(message.time_ns);
+        self.last_time_ns = Some(message.time_ns);
+    }
+}
+
 /// Collects what [`Survey`] tells.
 pub(super) struct Surveyor {
     survey: Survey,
@@ -105,6 +128,7 @@ impl Surveyor {
                 last_sequence: 0,
                 indexed_sequence: 0,
                 consumers: Vec::new(),
+                sums: Some(Sums::default()),
                 defects: Defects::default(),
                 figures: Figures::default(),
             },
@@ -142,6 +166,9 @@ impl Surveyor {
         self.survey.indexed_sequence = self.survey.last_sequence;
         if let Some(index) = self.index.take() {
             self.apply(&index, &mut live);
+        }
+        if live.len() != self.survey.figures.messages {
+            self.survey.sums = None;
         }
         self.survey.live = live;
         if let Some(state) = self.survey.state.clone() {
@@ -269,6 +296,9 @@ impl Visitor for Surveyor {
     fn message(&mut self, message: &Message<'_>) -> Walked {
         let sequence = message.sequence;
         self.survey.figures.messages += 1;
+        if let Some(sums) = &mut self.survey.sums {
+            sums.add(message);
+        }
         self.survey.last_sequence = self.survey.last_sequence.max(sequence);
         if let Some((first, last)) = self.blocks.get_mut(&self.block) {
             *first = sequence.min(*first);

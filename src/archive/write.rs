@@ -9,6 +9,7 @@ use super::consumer::Consumer;
 use super::defect::{Defect, Level};
 use super::entries::EntryWriter;
 use super::error::{ArchiveError, Result};
+use super::message::Message;
 use super::open::Archive;
 use super::packing::FrameWriter;
 use super::sequences::Sequences;
@@ -34,29 +35,41 @@ pub struct Stream<'a> {
     pub made_at_ns: i64,
 }
 
-/// Writes a message archive in S2 frames.
+/// Writes a message archive in S2 frames. `see` is shown every message on the way.
 ///
 /// # Errors
 /// When the source is damaged, or the output can't be written.
-pub fn write_message_archive<W: Write>(stream: Stream<'_>, output: W) -> Result<W> {
+pub fn write_message_archive<W>(
+    stream: Stream<'_>,
+    output: W,
+    see: &mut dyn FnMut(&Message<'_>),
+) -> Result<W>
+where
+    W: Write + Send + 'static,
+{
     let mut writer = EntryWriter::begin(output, stream.state, stream.consumers, stream.made_at_ns)?;
     stream.source.messages(Some(stream.live), &mut |message| {
+        see(message);
         writer.message(message)?;
         Ok(ControlFlow::Continue(()))
     })?;
     writer.finish()
 }
 
-/// Writes a tar of block files in S2 frames, which servers of every version restore.
+/// Writes a tar of block files in S2 frames, which servers of every version restore. `see` is shown
+/// every message on the way.
 ///
 /// # Errors
 /// When the source is damaged, a message is longer than a block can hold (32 MiB), or the output
 /// can't be written.
-pub fn write_tar<W: Write>(stream: Stream<'_>, output: W) -> Result<W> {
+pub fn write_tar<W>(stream: Stream<'_>, output: W, see: &mut dyn FnMut(&Message<'_>)) -> Result<W>
+where
+    W: Write + Send + 'static,
+{
     let failed = || ArchiveError::io("writing the block archive");
     let frames = FrameWriter::begin(output).map_err(failed())?;
     let seconds = u64::try_from(stream.made_at_ns / 1_000_000_000).unwrap_or(0);
-    let sink = write_blocks(stream, TarSink::new(frames, seconds))?;
+    let sink = write_blocks(stream, TarSink::new(frames, seconds), see)?;
     sink.finish()?.finish().map_err(failed())
 }
 
@@ -65,12 +78,18 @@ pub fn write_tar<W: Write>(stream: Stream<'_>, output: W) -> Result<W> {
 /// # Errors
 /// As [`write_tar`].
 pub fn write_directory(stream: Stream<'_>, directory: &Path) -> Result<()> {
-    write_blocks(stream, DirectorySink::new(directory.to_owned())).map(drop)
+    let sink = DirectorySink::new(directory.to_owned());
+    write_blocks(stream, sink, &mut |_| {}).map(drop)
 }
 
-fn write_blocks<S: BlockSink>(stream: Stream<'_>, sink: S) -> Result<S> {
+fn write_blocks<S: BlockSink>(
+    stream: Stream<'_>,
+    sink: S,
+    see: &mut dyn FnMut(&Message<'_>),
+) -> Result<S> {
     let mut writer = BlockWriter::begin(sink, stream.meta)?;
     stream.source.messages(Some(stream.live), &mut |message| {
+        see(message);
         writer.message(message)?;
         Ok(ControlFlow::Continue(()))
     })?;

@@ -15,13 +15,14 @@ use time::format_description::well_known::Rfc3339;
 
 use super::digest::{Digesting, MessageDigest, sha256_of_file};
 use super::error::{OfflineError, Result};
-use super::info::{Totals, deleted};
+use super::info::deleted;
 use super::look::Look;
 use super::manifest::{FORMAT, Manifest, Origin};
 use super::staging::Staging;
 use crate::archive::{
-    Archive, BackupLayout, Consumer, Form, Level, MANIFEST_FILE, METADATA_FILE, OnRead, Sequences,
-    Severity, Stream, StreamMeta, StreamState, Survey, time_text, write_message_archive, write_tar,
+    Archive, BackupLayout, Consumer, Form, Level, MANIFEST_FILE, METADATA_FILE, Message, OnRead,
+    Sequences, Severity, Stream, StreamMeta, StreamState, Sums, Survey, time_text,
+    write_message_archive, write_tar,
 };
 
 /// How to convert.
@@ -60,7 +61,7 @@ struct WrittenMetadata<'a> {
 pub(super) struct Original {
     pub(super) archive: Archive,
     pub(super) survey: Survey,
-    pub(super) totals: Totals,
+    pub(super) sums: Sums,
     pub(super) meta: StreamMeta,
     pub(super) state: StreamState,
     pub(super) made_at: OffsetDateTime,
@@ -84,15 +85,17 @@ pub fn convert(
     let file = File::create_new(&path).map_err(OfflineError::io("creating", &path))?;
     let output = Digesting::new(BufWriter::new(file));
     let stream = original.stream();
+    let mut digest = MessageDigest::new();
+    let mut see = |message: &Message<'_>| digest.add(message);
     let output = match options.form {
-        Form::Tar => write_tar(stream, output)?,
-        Form::Message => write_message_archive(stream, output)?,
+        Form::Tar => write_tar(stream, output, &mut see)?,
+        Form::Message => write_message_archive(stream, output, &mut see)?,
     };
     let (output, archive_sha256, archive_bytes) = output.finish();
     let file = output.into_inner().map_err(|error| error.into_error());
     file.and_then(|file| file.sync_all())
         .map_err(OfflineError::io("writing", &path))?;
-    compare(&original, &Archive::open(&path)?)?;
+    compare(&original, digest.finish(), &Archive::open(&path)?)?;
     let metadata = WrittenMetadata {
         config: &original.meta.config,
         state: &original.state,
@@ -168,12 +171,15 @@ impl Original {
             let name = meta.name;
             return Err(OfflineError::InMemory { name });
         }
-        let totals = Totals::of(&archive, &survey.live)?;
-        let state = state(look, &survey, &totals);
+        let sums = match survey.sums {
+            Some(sums) => sums,
+            None => sum_up(&archive, &survey.live)?,
+        };
+        let state = state(look, &survey, sums);
         Ok(Self {
             archive,
             survey,
-            totals,
+            sums,
             meta,
             state,
             made_at: OffsetDateTime::now_utc(),
@@ -188,7 +194,7 @@ impl Original {
             consumers: &self.survey.consumers,
             source: &self.archive,
             live: &self.survey.live,
-            last_time_ns: self.totals.last_time_ns.unwrap_or(0),
+            last_time_ns: self.sums.last_time_ns.unwrap_or(0),
             made_at_ns: i64::try_from(self.made_at.unix_timestamp_nanos()).unwrap_or(0),
         }
     }
@@ -210,40 +216,47 @@ fn metadata(look: &Look, options: &ConvertOptions, survey: &Survey) -> Result<St
     })
 }
 
+/// Sums up the live messages, where some of those that are read are deleted.
+fn sum_up(archive: &Archive, live: &Sequences) -> Result<Sums> {
+    let mut sums = Sums::default();
+    archive.messages(Some(live), &mut |message| {
+        sums.add(message);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(sums)
+}
+
 /// The stream's state, from what is really there.
-fn state(look: &Look, survey: &Survey, totals: &Totals) -> StreamState {
+fn state(look: &Look, survey: &Survey, sums: Sums) -> StreamState {
     let said = survey
         .state
         .clone()
         .or_else(|| look.state())
         .unwrap_or_default();
-    let last_time = totals.last_time_ns;
-    let ends_with_message = totals.last_message == survey.last_sequence;
+    let (live, last_sequence) = (&survey.live, survey.last_sequence);
+    let is_as_said = (said.messages, said.last_seq) == (live.len(), last_sequence);
     StreamState {
-        messages: totals.messages,
-        bytes: totals.bytes,
-        first_seq: match totals.messages {
-            0 => survey.last_sequence + u64::from(survey.last_sequence > 0),
-            _ => totals.first_sequence,
-        },
-        first_ts: time_text(totals.first_time_ns),
-        last_seq: survey.last_sequence,
+        messages: live.len(),
+        bytes: sums.bytes,
+        first_seq: live
+            .first()
+            .unwrap_or(last_sequence + u64::from(last_sequence > 0)),
+        first_ts: time_text(sums.first_time_ns),
+        last_seq: last_sequence,
         // A last sequence that is deleted had a time that messages no longer tell.
-        last_ts: if ends_with_message || said.last_seq != survey.last_sequence {
-            time_text(last_time)
+        last_ts: if live.last() == Some(last_sequence) || said.last_seq != last_sequence {
+            time_text(sums.last_time_ns)
         } else {
             said.last_ts
         },
-        num_subjects: totals
-            .subjects_complete
-            .then_some(totals.subjects.len() as u64),
+        num_subjects: said.num_subjects.filter(|_| is_as_said),
         num_deleted: Some(deleted(survey)).filter(|deleted| *deleted > 0),
         consumer_count: survey.consumers.len() as u64,
     }
 }
 
 /// Reads what was written and compares it, message by message, with what was read.
-fn compare(original: &Original, written: &Archive) -> Result<()> {
+fn compare(original: &Original, digest: [u64; 4], written: &Archive) -> Result<()> {
     let differs = |difference: String| Err(OfflineError::Differs { difference });
     let survey = written.survey(Level::Content)?;
     let defects = survey.defects.kept().iter();
@@ -261,20 +274,15 @@ fn compare(original: &Original, written: &Archive) -> Result<()> {
     if positions(&survey.consumers) != positions(&original.survey.consumers) {
         return differs(String::from("a consumer stands elsewhere in it"));
     }
-    let live = &original.survey.live;
-    if digest(written, live)? != digest(&original.archive, live)? {
+    let mut found = MessageDigest::new();
+    written.messages(Some(&survey.live), &mut |message| {
+        found.add(message);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    if found.finish() != digest {
         return differs(String::from("a message is another one in it"));
     }
     Ok(())
-}
-
-fn digest(archive: &Archive, live: &Sequences) -> Result<[u8; 32]> {
-    let mut digest = MessageDigest::default();
-    archive.messages(Some(live), &mut |message| {
-        digest.add(message);
-        Ok(ControlFlow::Continue(()))
-    })?;
-    Ok(digest.finish())
 }
 
 fn missing_consumers(look: &Look) -> Vec<String> {

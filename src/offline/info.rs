@@ -170,7 +170,7 @@ impl ConsumerInfo {
 
 impl Totals {
     /// Sums up the messages of an archive that can be read.
-    pub(super) fn of(archive: &Archive, live: &Sequences) -> Result<Self> {
+    fn of(archive: &Archive, live: &Sequences) -> Result<Self> {
         let mut counting = Counting::default();
         archive.readable_messages(live, &mut |message| {
             counting.add(message);

@@ -315,8 +315,8 @@ fn write(bytes: &[u8], form: Form) -> Vec<u8> {
         made_at_ns: 1_700_000_000_000_000_000,
     };
     match form {
-        Form::Tar => write_tar(stream, Vec::new()).unwrap(),
-        Form::Message => write_message_archive(stream, Vec::new()).unwrap(),
+        Form::Tar => write_tar(stream, Vec::new(), &mut |_| {}).unwrap(),
+        Form::Message => write_message_archive(stream, Vec::new(), &mut |_| {}).unwrap(),
     }
 }
 

@@ -13,7 +13,7 @@ use super::super::stream_state::StreamState;
 use super::entry::{CONSUMERS, Entry, MAGIC, STATE};
 
 /// Writes entries into S2 frames.
-pub(in super::super) struct EntryWriter<W: Write> {
+pub(in super::super) struct EntryWriter<W> {
     output: FrameWriter<W>,
     head: Vec<u8>,
     time_ns: i64,
@@ -29,7 +29,7 @@ fn failed() -> impl FnOnce(std::io::Error) -> ArchiveError {
     ArchiveError::io("writing the message archive")
 }
 
-impl<W: Write> EntryWriter<W> {
+impl<W: Write + Send + 'static> EntryWriter<W> {
     /// Begins an archive, of that state and these consumers. `time_ns` is when it is made.
     pub(in super::super) fn begin(
         output: W,
