@@ -77,8 +77,9 @@ impl Consumer {
         }
     }
 
-    /// What is wrong with where it stands, given the stream's last sequence.
-    pub(super) fn check(&self, last_sequence: u64) -> Vec<Defect> {
+    /// What is wrong with where it stands, given the stream's last sequence, and the last that it
+    /// had when the consumer was saved, which may be later.
+    pub(super) fn check(&self, last_sequence: u64, known_sequence: u64) -> Vec<Defect> {
         let place = format!("consumer {}", self.name);
         let mut defects = Vec::new();
         let ConsumerState {
@@ -88,7 +89,13 @@ impl Consumer {
             ..
         } = &self.state;
         let furthest = delivered.stream.max(ack_floor.stream);
-        if furthest > last_sequence {
+        if furthest > last_sequence && furthest <= known_sequence {
+            let detail = format!(
+                "it was saved later than the messages: it stands at {furthest}, they end at \
+                 {last_sequence}, and messages published after a restore would not be delivered"
+            );
+            defects.push(Defect::new(Kind::ConsumerLater, &place, detail));
+        } else if furthest > last_sequence {
             let detail = format!(
                 "it stands at {furthest}, the stream ends at {last_sequence}: messages published \
                  later would not be delivered"

@@ -82,6 +82,12 @@ pub enum Kind {
     FewerMessages,
     /// Fewer consumers than the stream had.
     FewerConsumers,
+    /// Headers that do not look like any: sent so by a client, or their length is damaged.
+    OddHeaders,
+    /// A consumer without a state, which begins anew.
+    NoConsumerState,
+    /// A consumer that was saved later than the messages, and stands beyond the last of them.
+    ConsumerLater,
     /// The index was written at another moment than the blocks.
     IndexDiffers,
     /// There is no index; servers rebuild it from the blocks.
@@ -94,10 +100,13 @@ impl Kind {
     /// How bad it is.
     pub fn severity(self) -> Severity {
         match self {
-            Self::IndexDiffers | Self::NoIndex | Self::NoManifest | Self::UnexpectedFile => {
-                Severity::Remark
-            }
-            Self::FewerMessages | Self::FewerConsumers => Severity::Lack,
+            Self::IndexDiffers
+            | Self::NoIndex
+            | Self::NoManifest
+            | Self::NoConsumerState
+            | Self::OddHeaders
+            | Self::UnexpectedFile => Severity::Remark,
+            Self::FewerMessages | Self::FewerConsumers | Self::ConsumerLater => Severity::Lack,
             Self::Frame
             | Self::CutOff
             | Self::NotClosed
@@ -137,6 +146,8 @@ impl Kind {
             | Self::ConsumerState
             | Self::FewerMessages
             | Self::FewerConsumers
+            | Self::ConsumerLater
+            | Self::NoConsumerState
             | Self::IndexDiffers => Level::Content,
             Self::Frame
             | Self::CutOff
@@ -147,6 +158,7 @@ impl Kind {
             | Self::Metadata
             | Self::TooLarge
             | Self::Record
+            | Self::OddHeaders
             | Self::Duplicate
             | Self::AbsentBlock
             | Self::ServerError

@@ -27,6 +27,13 @@ impl<'a> Message<'a> {
         String::from_utf8_lossy(self.subject)
     }
 
+    /// Whether its headers look like headers. Servers take whatever a client sends as such.
+    pub(super) fn has_odd_headers(&self) -> bool {
+        let block = self.headers;
+        let is_sound = block.starts_with(b"NATS/1.0") && block.ends_with(b"\r\n\r\n");
+        !is_sound && !block.is_empty()
+    }
+
     /// What it takes in a block, which is what a file stream counts as its bytes.
     pub fn stored_bytes(&self) -> u64 {
         let headers = match self.headers.len() {

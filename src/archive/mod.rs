@@ -20,6 +20,7 @@ mod form;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod layout;
+mod limits;
 mod message;
 mod open;
 mod packing;
@@ -47,4 +48,4 @@ pub use visitor::StreamMeta;
 
 pub(crate) use consumer::is_name;
 
-pub use write::{Stream, copy_files, write_directory, write_message_archive, write_tar};
+pub use write::{Stream, copy_blocks, write_directory, write_message_archive, write_tar};

@@ -14,6 +14,7 @@ use super::defect::{Defect, Level};
 use super::entries;
 use super::error::{ArchiveError, Result};
 use super::form::Form;
+use super::limits;
 use super::message::Message;
 use super::packing::{Packing, Unpacked};
 use super::sequences::Sequences;
@@ -83,11 +84,13 @@ impl Archive {
         }
     }
 
-    /// Tells how far a reading is, from the thread that reads.
+    /// The same archive; how far a reading of it is, is told from the thread that reads.
     #[must_use]
-    pub fn on_read(mut self, tell: OnRead) -> Self {
-        self.on_read = Some(tell);
-        self
+    pub fn telling(&self, on_read: Option<&OnRead>) -> Self {
+        Self {
+            source: self.source.clone(),
+            on_read: on_read.cloned(),
+        }
     }
 
     /// Reads it to its end, and tells what is in it and everything that is wrong with it.
@@ -99,9 +102,14 @@ impl Archive {
     /// Only when it can't be read: by us, or at all. Damage is in the survey.
     pub fn survey(&self, level: Level) -> Result<Survey> {
         let (mut reading, form, packing) = self.begin(level)?;
-        let mut surveyor = Surveyor::new(form, packing, level);
+        let is_store = matches!(self.source, Source::Directory(_));
+        let mut surveyor = Surveyor::new(form, packing, level, is_store);
         ended(reading.walk(&mut surveyor))?;
-        Ok(surveyor.finish(reading.bytes()))
+        let mut survey = surveyor.finish(reading.bytes());
+        if !survey.is_exact {
+            limits::apply(self, &mut survey)?;
+        }
+        Ok(survey)
     }
 
     /// The form it has, by its first bytes.

@@ -60,6 +60,11 @@ impl Sequences {
         self.map.rank(sequence)
     }
 
+    /// How many lie between two, both of them included.
+    pub(super) fn count_between(&self, first: u64, last: u64) -> u64 {
+        self.map.range_cardinality(first..=last)
+    }
+
     /// All of them, rising.
     pub fn iter(&self) -> impl Iterator<Item = u64> + '_ {
         self.map.iter()

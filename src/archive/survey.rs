@@ -4,7 +4,7 @@
 //! by a tombstone in a later block, and what limits evicted leaves no trace but in the index, which
 //! comes last. So the survey keeps sets of sequences, and content is read again by who needs it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::block::Index;
 use super::consumer::Consumer;
@@ -41,6 +41,11 @@ pub struct Survey {
     /// The last sequence its index speaks of. In a tar the index may be newer than the blocks:
     /// messages published meanwhile are in it and not in them.
     pub indexed_sequence: u64,
+    /// How many messages its index counts, whether servers believe it or not.
+    pub indexed_messages: Option<u64>,
+    /// Whether `live` is known for certain. Without an index that servers believe, they apply the
+    /// stream's limits anew to what they find.
+    pub is_exact: bool,
     /// The consumers, in the order of the archive.
     pub consumers: Vec<Consumer>,
     /// The messages summed up; none when some of those that were read are deleted, so that they
@@ -108,15 +113,18 @@ pub(super) struct Surveyor {
     survey: Survey,
     present: SequenceCollector,
     deleted: SequenceCollector,
-    /// The first and last sequence of each block.
-    blocks: BTreeMap<u64, (u64, u64)>,
+    /// The last sequence of each block; 0 for one without messages.
+    blocks: BTreeMap<u64, u64>,
+    /// Whether it is a store, in which nothing was written later than anything else.
+    is_store: bool,
+    consumer_names: HashSet<String>,
     block: u64,
     last_hash: [u8; 8],
     index: Option<Index>,
 }
 
 impl Surveyor {
-    pub(super) fn new(form: Form, packing: Packing, level: Level) -> Self {
+    pub(super) fn new(form: Form, packing: Packing, level: Level, is_store: bool) -> Self {
         Self {
             survey: Survey {
                 form,
@@ -127,6 +135,8 @@ impl Surveyor {
                 live: Sequences::default(),
                 last_sequence: 0,
                 indexed_sequence: 0,
+                indexed_messages: None,
+                is_exact: false,
                 consumers: Vec::new(),
                 sums: Some(Sums::default()),
                 defects: Defects::default(),
@@ -135,6 +145,8 @@ impl Surveyor {
             present: SequenceCollector::default(),
             deleted: SequenceCollector::default(),
             blocks: BTreeMap::new(),
+            is_store,
+            consumer_names: HashSet::new(),
             block: 0,
             last_hash: [0; 8],
             index: None,
@@ -161,11 +173,13 @@ impl Surveyor {
     /// Draws the conclusions.
     pub(super) fn finish(mut self, bytes: u64) -> Survey {
         self.survey.figures.bytes = bytes;
-        let mut live = std::mem::take(&mut self.present).finish();
+        let present = std::mem::take(&mut self.present).finish();
+        let mut live = present.clone();
         live.subtract(&std::mem::take(&mut self.deleted).finish());
         self.survey.indexed_sequence = self.survey.last_sequence;
+        self.survey.is_exact = self.survey.form == Form::Message;
         if let Some(index) = self.index.take() {
-            self.apply(&index, &mut live);
+            self.apply(&index, &present, &mut live);
         }
         if live.len() != self.survey.figures.messages {
             self.survey.sums = None;
@@ -174,9 +188,9 @@ impl Surveyor {
         if let Some(state) = self.survey.state.clone() {
             self.compare_with_state(&state);
         }
+        let (last, known) = (self.survey.last_sequence, self.survey.indexed_sequence);
         for consumer in std::mem::take(&mut self.survey.consumers) {
-            let last = self.survey.last_sequence.max(self.survey.indexed_sequence);
-            for defect in consumer.check(last) {
+            for defect in consumer.check(last, known) {
                 self.note(defect);
             }
             self.survey.consumers.push(consumer);
@@ -184,36 +198,31 @@ impl Surveyor {
         self.survey
     }
 
-    /// Takes out what the index knows to be gone, and compares its counts.
-    fn apply(&mut self, index: &Index, live: &mut Sequences) {
+    /// Whether the index was written together with the last block: then servers believe it.
+    fn is_believed(&self, index: &Index) -> bool {
+        self.blocks.keys().next_back() == Some(&index.last_block)
+            && (self.last_hash == index.last_hash || self.last_hash == [0; 8])
+    }
+
+    /// Looks for what the index knows and is not there; takes out what it knows to be gone, when
+    /// servers do so as well, and compares its counts.
+    fn apply(&mut self, index: &Index, present: &Sequences, live: &mut Sequences) {
         const PLACE: &str = "index.db";
         self.survey.indexed_sequence = index.last_sequence.max(self.survey.last_sequence);
-        let mut ends = self.blocks.iter().peekable();
-        live.retain(|sequence| {
-            while ends.next_if(|(_, (_, last))| *last < sequence).is_some() {}
-            let block = ends.peek().map_or(0, |(number, _)| **number);
-            index.holds(block, sequence)
-        });
-        let newest = self.blocks.keys().next_back().copied().unwrap_or(0);
-        let absent: Vec<u64> = index
-            .blocks
-            .iter()
-            .filter(|(number, block)| {
-                **number < newest && !block.is_empty() && !self.blocks.contains_key(number)
-            })
-            .map(|(number, _)| *number)
-            .collect();
-        for number in absent {
-            let detail = "the index lists it, with messages, and it is not there";
-            self.found(Kind::AbsentBlock, &format!("block {number}"), detail);
-        }
-        let is_of_these_blocks = newest == index.last_block
-            && (self.last_hash == index.last_hash || self.last_hash == [0; 8]);
-        if !is_of_these_blocks {
+        self.survey.indexed_messages = Some(index.messages);
+        self.find_absent(index, present);
+        if !self.is_believed(index) {
             let detail = "it was not written together with the last block: servers rebuild it from the blocks";
             self.found(Kind::IndexDiffers, PLACE, detail);
             return;
         }
+        self.survey.is_exact = true;
+        let mut ends = self.blocks.iter().peekable();
+        live.retain(|sequence| {
+            while ends.next_if(|(_, last)| **last < sequence).is_some() {}
+            let block = ends.peek().map_or(0, |(number, _)| **number);
+            index.holds(block, sequence)
+        });
         let (held, counted) = (live.len(), index.messages);
         if held < counted {
             let detail = format!("it counts {counted} messages, the blocks hold {held} of them");
@@ -224,6 +233,30 @@ impl Surveyor {
         }
         // Later than the last record are sequences that were used and removed again.
         self.survey.last_sequence = self.survey.last_sequence.max(index.last_sequence);
+    }
+
+    /// Blocks that the index lists with messages, and what is missing in those that are there. Of
+    /// the last one, and of those after it, a tar has what there was when it was written: less than
+    /// the index, which comes later. In a store nothing comes later.
+    fn find_absent(&mut self, index: &Index, present: &Sequences) {
+        let newest = self.blocks.keys().next_back().copied().unwrap_or(0);
+        for (number, block) in &index.blocks {
+            let place = format!("block {number}");
+            let is_later = *number > newest || (*number == newest && !self.is_believed(index));
+            if block.is_empty() || (is_later && !self.is_store) {
+                continue;
+            }
+            let (counted, there) = block.count(present);
+            if !self.blocks.contains_key(number) {
+                let detail =
+                    format!("the index lists it, with {counted} messages, and it is not there");
+                self.note(Defect::new(Kind::AbsentBlock, place, detail));
+            } else if there < counted {
+                let detail =
+                    format!("the index counts {counted} messages in it, {there} of them are there");
+                self.note(Defect::new(Kind::FewerMessages, place, detail));
+            }
+        }
     }
 
     /// Compares a message archive with the state it begins with.
@@ -278,18 +311,12 @@ impl Visitor for Surveyor {
         self.block = number;
         self.survey.figures.blocks += 1;
         self.last_hash = [0; 8];
-        self.blocks.entry(number).or_insert((u64::MAX, 0));
+        self.blocks.entry(number).or_insert(0);
         Ok(())
     }
 
     fn block_ends(&mut self, last_hash: [u8; 8]) -> Walked {
         self.last_hash = last_hash;
-        // What lies beyond a block without messages lies in a later one.
-        if let Some((first, last)) = self.blocks.get_mut(&self.block)
-            && *first == u64::MAX
-        {
-            *last = 0;
-        }
         Ok(())
     }
 
@@ -300,8 +327,7 @@ impl Visitor for Surveyor {
             sums.add(message);
         }
         self.survey.last_sequence = self.survey.last_sequence.max(sequence);
-        if let Some((first, last)) = self.blocks.get_mut(&self.block) {
-            *first = sequence.min(*first);
+        if let Some(last) = self.blocks.get_mut(&self.block) {
             *last = sequence.max(*last);
         }
         if !self.present.push(sequence) {
@@ -336,12 +362,7 @@ impl Visitor for Surveyor {
             let detail = format!("more than {MOST_CONSUMERS} consumers");
             return Err(ArchiveError::unsupported("this archive", detail).into());
         }
-        if self
-            .survey
-            .consumers
-            .iter()
-            .any(|other| other.name == consumer.name)
-        {
+        if !self.consumer_names.insert(consumer.name.clone()) {
             let place = format!("consumer {}", consumer.name);
             self.found(Kind::Duplicate, &place, "it is there twice");
         }

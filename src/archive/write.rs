@@ -96,19 +96,19 @@ fn write_blocks<S: BlockSink>(
     writer.finish(stream.state.last_seq, stream.last_time_ns, stream.consumers)
 }
 
-/// Copies the files of a block archive into an empty directory, as they are.
+/// Copies the blocks of a block archive into an empty directory, as they are, between metadata and
+/// consumers that are written anew. Blocks are bound to the stream's name, which must be the same.
 ///
 /// # Errors
 /// At the first damage of the tar itself, and when it is no block archive.
-pub fn copy_files(source: &Archive, directory: &Path) -> Result<()> {
-    let (mut reading, form, _) = source.begin(Level::Checksums)?;
+pub fn copy_blocks(stream: Stream<'_>, directory: &Path) -> Result<()> {
+    let (mut reading, form, _) = stream.source.begin(Level::Checksums)?;
     let Some(mut files) = reading.block_files() else {
-        return Err(ArchiveError::unsupported(
-            "copying files",
-            format!("a {form} has none"),
-        ));
+        let detail = format!("a {form} has no blocks");
+        return Err(ArchiveError::unsupported("copying blocks", detail));
     };
-    let mut sink = DirectorySink::new(directory.to_owned());
+    let sink = DirectorySink::new(directory.to_owned());
+    let mut writer = BlockWriter::begin(sink, stream.meta)?;
     let mut content = Vec::new();
     loop {
         let next = files.next(&mut content)?;
@@ -116,8 +116,8 @@ pub fn copy_files(source: &Archive, directory: &Path) -> Result<()> {
             return Err(ArchiveError::Damaged(defect));
         }
         match next {
-            Some((name, _)) => sink.file(&name, &content)?,
-            None => return Ok(()),
+            Some((name, _)) => writer.copy(&name, &content)?,
+            None => return writer.finish_copied(stream.consumers),
         }
     }
 }

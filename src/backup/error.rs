@@ -26,6 +26,15 @@ pub enum BackupError {
         /// The stream.
         stream: String,
     },
+    /// The server can't restore this form.
+    #[error(
+        "nats-server {version} can't restore a message archive, which servers from 2.15 on write: \
+         convert the backup first (`lifeboat convert BACKUP TARGET --to tar`)"
+    )]
+    TooOld {
+        /// The server.
+        version: semver::Version,
+    },
     /// The directory is not a backup, or not a whole one.
     #[error("{} is not a whole backup: {reason}", path.display())]
     NotABackup {

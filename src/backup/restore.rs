@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use lifeboat_harness::wait::{Probe, pause_for, until};
+use semver::Version;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::error::{BackupError, Result};
 use super::source::StreamBackup;
 use super::{Progress, remove_stream};
-use crate::archive;
+use crate::archive::{self, Form};
 use crate::jetstream::{
     Connection, RequestError, RestoreTransfer, RestoreTuning, StreamInfo, read_messages,
 };
@@ -33,6 +34,8 @@ const STAYS_GONE_FOR: Duration = Duration::from_secs(1);
 /// How long restored consumers may take to be seen; some 3 s were measured in clusters.
 const CONSUMERS_WITHIN: Duration = Duration::from_secs(30);
 
+/// The first version that restores message archives.
+const MESSAGE_ARCHIVES_SINCE: Version = Version::new(2, 15, 0);
 /// So many messages are read from the backup before they are compared.
 const FINGERPRINTS_AHEAD: usize = 256;
 
@@ -56,6 +59,8 @@ pub struct RestoreSummary {
     pub consumers: usize,
     /// Whether the backup's completeness was proven by a manifest.
     pub sealed: bool,
+    /// What the backup lacks, and so does the stream.
+    pub lacks: Vec<String>,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -81,6 +86,12 @@ pub async fn restore_stream(
     let began = Instant::now();
     let backup = StreamBackup::open(directory).await?;
     let stream = backup.stream().to_owned();
+    if backup.survey.form == Form::Message
+        && let Some(version) = connection.server_version()
+        && version < MESSAGE_ARCHIVES_SINCE
+    {
+        return Err(BackupError::TooOld { version });
+    }
     find_name_free(connection, &stream).await?;
     // Its answer is awaited, whatever happens: without it nobody knows whose the name is.
     let mut transfer = match begin(connection, &backup, options).await {
@@ -106,7 +117,8 @@ pub async fn restore_stream(
         messages: backup.survey.live.len(),
         last_sequence: backup.survey.last_sequence,
         consumers: backup.survey.consumers.len(),
-        sealed: backup.manifest.is_some(),
+        sealed: backup.sealed,
+        lacks: backup.lacks.clone(),
         elapsed: began.elapsed(),
     })
 }
@@ -230,7 +242,7 @@ async fn send(
 ) -> Result<StreamInfo> {
     let stream = backup.stream();
     let chunk_bytes = RestoreTuning::for_connection(connection).chunk_bytes;
-    let archive = backup.layout.archive(backup.survey.form);
+    let archive = backup.archive_path.clone();
     let mut file = File::open(&archive).map_err(BackupError::io("reading", &archive))?;
     let total = file.metadata().map(|meta| meta.len()).ok();
     progress.phase("sending", total);
@@ -272,7 +284,7 @@ fn compare_state(backup: &StreamBackup, restored: &StreamInfo) -> Result<()> {
     let (first, last) = (survey.last_sequence, survey.indexed_sequence);
     let found = &restored.state;
     if let Some(newer) = found.messages.checked_sub(messages)
-        && (first + newer..=last + newer).contains(&found.last_seq)
+        && (first.saturating_add(newer)..=last.saturating_add(newer)).contains(&found.last_seq)
     {
         return Ok(());
     }

@@ -1,23 +1,26 @@
 //! Opening a backup: is it whole, is it still what it was, what does it hold.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use super::error::{BackupError, Result};
-use crate::archive::{Archive, BackupLayout, Level, Survey};
-use crate::offline::{Look, Manifest, hex, sha256_of_file};
+use crate::archive::{Archive, ArchiveError, Kind, Level, Survey};
+use crate::offline::{Look, Manifest, examine};
 
 /// A backup that was opened and read to its end.
 #[derive(Debug)]
 pub struct StreamBackup {
-    /// Where its files are.
-    pub layout: BackupLayout,
+    /// Whether a manifest proves that it is all that the stream had.
+    pub sealed: bool,
     /// The stream's configuration.
     pub config: Value,
     /// The stream's state when the backup began.
     pub state: Value,
+    /// The file of the archive.
+    pub archive_path: PathBuf,
+    /// What it lacks by its own account.
+    pub lacks: Vec<String>,
     /// Where its messages are read.
     pub archive: Archive,
     /// What the archive holds.
@@ -42,42 +45,31 @@ impl StreamBackup {
         if let Some(defect) = look.defects.iter().find(|defect| defect.is_damage()) {
             return Err(wrong(defect.to_string()));
         }
-        let (path, manifest) = (look.archive_path, look.manifest);
-        let (Some(form), Some(metadata)) = (look.named_form, look.metadata) else {
+        let read = look.clone();
+        let examined = tokio::task::spawn_blocking(move || examine(&read, Level::Content, None));
+        let examined = examined.await.map_err(|error| BackupError::Io {
+            what: String::from("reading the archive"),
+            source: std::io::Error::other(error),
+        })??;
+        // What contradicts the backup's own account of itself, before what is wrong in the archive.
+        let defects = examined.defects.kept().iter();
+        if let Some(defect) = defects.clone().find(|defect| defect.kind == Kind::Manifest) {
+            return Err(wrong(defect.to_string()));
+        }
+        if let Some(defect) = examined.defects.first_damage() {
+            return Err(ArchiveError::Damaged(defect.clone()).into());
+        }
+        let lacks = examined.lacks();
+        let (Some(archive), Some(survey), Some(metadata)) =
+            (look.archive, examined.survey, look.metadata)
+        else {
             return Err(wrong(String::from("it is no backup directory")));
         };
-        if let Some(manifest) = &manifest {
-            let found = sha256_of_file(&path).map_err(BackupError::io("reading", &path))?;
-            if found != manifest.archive_sha256 {
-                return Err(wrong(format!(
-                    "the archive's sha256 is {found}, its manifest says {}",
-                    manifest.archive_sha256
-                )));
-            }
-        }
-        let (archive, survey) = survey(&path).await?;
-        survey.check()?;
-        if survey.form != form {
-            return Err(wrong(format!(
-                "its archive is a {}, its name says otherwise",
-                survey.form
-            )));
-        }
-        if let Some(manifest) = &manifest {
-            let held = (survey.live.len(), survey.last_sequence);
-            if hex(&Sha256::digest(&look.metadata_text)) != manifest.metadata_sha256 {
-                return Err(wrong(String::from(
-                    "backup.json is not the one its manifest describes",
-                )));
-            }
-            if held != (manifest.messages, manifest.last_sequence) {
-                return Err(wrong(String::from(
-                    "the archive is not what its manifest says",
-                )));
-            }
-        }
+        let (archive_path, manifest, sealed) = (look.archive_path, look.manifest, examined.sealed);
         Ok(Self {
-            layout: BackupLayout::at(directory),
+            archive_path,
+            lacks,
+            sealed,
             config: Value::Object(metadata.config),
             state: metadata.state,
             archive,

@@ -187,6 +187,7 @@ fn describe(
         missing_consumers: Vec::new(),
         metadata_sha256: String::new(),
         converted_from: None,
+        lacks: Vec::new(),
         server: connection.server_version(),
         taken_at: OffsetDateTime::now_utc()
             .format(&Rfc3339)

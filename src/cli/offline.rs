@@ -112,8 +112,8 @@ pub struct Convert {
 #[derive(Debug, Args)]
 #[command(after_help = format!("{BACKUP}
 
-A node of a cluster must not be given a stream like that: the cluster deletes what its meta layer does
-not know. Restore it through a running server instead.
+A node of a cluster is refused: its cluster would delete a stream like that, which its meta layer does
+not know. Restore it through a running server instead. A stream of several replicas gets one.
 
 {EXIT_CODES}"))]
 pub struct Extract {
@@ -130,7 +130,11 @@ pub struct Extract {
     /// The stream's configuration as JSON, for a message archive without its backup.json
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Say that the server is stopped, where that can't be seen
+    /// The account is new to the directory, in which others have streams
+    #[arg(long)]
+    pub new_account: bool,
+    /// Say that the server is stopped, where that can't be told: its configuration includes other
+    /// files, uses variables, or can't be read
     #[arg(long)]
     pub stopped: bool,
     /// How to tell

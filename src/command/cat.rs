@@ -5,23 +5,24 @@ use std::io::{self, Write as _};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::offline::carry_out;
+use super::offline::{carry_out, tell_lacks};
 use super::{Failure, Outcome};
 use crate::archive::ArchiveError;
 use crate::cli::Cat;
-use crate::exit::Exit;
-use crate::offline::{Filter, Look, OfflineError, read_messages};
+use crate::offline::{Filter, Look, OfflineError, ReadMessages, read_messages};
 use crate::{report, ui};
 
 pub(super) async fn run(options: Cat) -> Outcome {
     let filter = filter(&options)?;
     let backup = options.backup;
-    carry_out("reading", options.no_progress, move |on_read| {
+    // A bar would be drawn into the lines.
+    let no_progress = options.no_progress || ui::output_is_terminal();
+    let read = carry_out("reading", no_progress, move |on_read| {
         let mut output = ui::output();
         let read = read_messages(
             &Look::at(&backup)?,
             &filter,
-            Some(on_read),
+            Some(&on_read),
             &mut |message| {
                 let line = report::message_line(message)?;
                 output.write_all(line.as_bytes())?;
@@ -34,14 +35,14 @@ pub(super) async fn run(options: Cat) -> Outcome {
                 source: error,
             })
         });
-        match read.and(flushed) {
+        match read.and_then(|read| flushed.map(|()| read)) {
             // Whoever reads has seen enough, as `head` does.
-            Err(error) if is_closed(&error) => Ok(()),
+            Err(error) if is_closed(&error) => Ok(ReadMessages::default()),
             other => other,
         }
     })
     .await?;
-    Ok(Exit::Done)
+    Ok(tell_lacks(&read.lacks))
 }
 
 fn is_closed(error: &OfflineError) -> bool {
@@ -59,8 +60,18 @@ fn filter(options: &Cat) -> Result<Filter, Failure> {
     });
     let time = |option: &str, text: Option<&str>| {
         text.map(|text| {
-            OffsetDateTime::parse(text, &Rfc3339)
-                .map(|time| i64::try_from(time.unix_timestamp_nanos()).unwrap_or(i64::MAX))
+            // A date alone is its first moment, in UTC.
+            let whole = if text.len() == "2026-11-25".len() {
+                format!("{text}T00:00:00Z")
+            } else {
+                text.to_owned()
+            };
+            OffsetDateTime::parse(&whole, &Rfc3339)
+                .map(|time| {
+                    let nanoseconds = time.unix_timestamp_nanos();
+                    let beyond = if nanoseconds < 0 { i64::MIN } else { i64::MAX };
+                    i64::try_from(nanoseconds).unwrap_or(beyond)
+                })
                 .map_err(|error| {
                     let reason = format!("{error} (a time looks like 2026-11-25T08:00:00Z)");
                     wrong(format!("{option} {text}"), reason)

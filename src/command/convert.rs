@@ -22,7 +22,7 @@ pub(super) async fn run(options: Convert) -> Outcome {
     };
     let (backup, target) = (options.backup, options.target);
     let converted = carry_out("converting", options.output.no_progress, move |on_read| {
-        convert(&Look::at(&backup)?, &target, &conversion, Some(on_read))
+        convert(&Look::at(&backup)?, &target, &conversion, Some(&on_read))
     })
     .await?;
     let manifest = &converted.manifest;

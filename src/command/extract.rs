@@ -10,14 +10,15 @@ use crate::ui;
 
 pub(super) async fn run(options: Extract) -> Outcome {
     let extraction = ExtractOptions {
-        account: options.account,
+        account: options.account.clone(),
+        new_account: options.new_account,
         config: read_config(options.config.as_deref())?,
         to_file: options.storage.is_some(),
         stopped: options.stopped,
     };
     let (backup, data) = (options.backup, options.data_dir);
     let extracted = carry_out("extracting", options.output.no_progress, move |on_read| {
-        extract(&Look::at(&backup)?, &data, &extraction, Some(on_read))
+        extract(&Look::at(&backup)?, &data, &extraction, Some(&on_read))
     })
     .await?;
     let text = if options.output.json {
@@ -30,11 +31,12 @@ pub(super) async fn run(options: Extract) -> Outcome {
         }))?
     } else {
         format!(
-            "{}: {} messages and {} consumers are in {}; the server has them when it starts",
+            "{}: {} messages and {} consumers are in {}; a server with account {} has them when it starts",
             extracted.stream,
             extracted.messages,
             extracted.consumers,
-            extracted.directory.display()
+            extracted.directory.display(),
+            options.account
         )
     };
     ui::print(&text)?;

@@ -2,6 +2,7 @@
 
 use super::Outcome;
 use super::offline::carry_out;
+use crate::archive::Severity;
 use crate::cli::Info;
 use crate::exit::Exit;
 use crate::offline::{Look, inspect};
@@ -10,7 +11,7 @@ use crate::{report, ui};
 pub(super) async fn run(options: Info) -> Outcome {
     let backup = options.backup.clone();
     let mut info = carry_out("reading", options.output.no_progress, move |on_read| {
-        inspect(&Look::at(&backup)?, Some(on_read))
+        inspect(&Look::at(&backup)?, Some(&on_read))
     })
     .await?;
     let shown = match options.subjects {
@@ -29,7 +30,10 @@ pub(super) async fn run(options: Info) -> Outcome {
             "warning: {} defects were found: `lifeboat verify {backup}` tells them",
             info.defects
         ));
-        return Ok(Exit::Damaged);
     }
-    Ok(Exit::Done)
+    Ok(match info.worst {
+        Some(Severity::Damage) => Exit::Damaged,
+        Some(Severity::Lack) => Exit::Incomplete,
+        Some(Severity::Remark) | None => Exit::Done,
+    })
 }

@@ -222,7 +222,9 @@ fn exit_of_request(error: &RequestError) -> Exit {
 
 fn exit_of_backup(error: &BackupError) -> Exit {
     match error {
-        BackupError::TargetExists { .. } | BackupError::StreamExists { .. } => Exit::Refused,
+        BackupError::TargetExists { .. }
+        | BackupError::StreamExists { .. }
+        | BackupError::TooOld { .. } => Exit::Refused,
         BackupError::Incomplete { .. } => Exit::Incomplete,
         BackupError::Archive(ArchiveError::Unsupported { .. }) => Exit::Unsupported,
         BackupError::NotABackup { .. } | BackupError::Archive(_) => Exit::Damaged,

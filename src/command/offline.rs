@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use serde_json::{Map, Value};
 
 use super::{Failure, interruption};
-use crate::archive::OnRead;
+use crate::archive::{OnRead, is_name};
 use crate::backup::{BackupError, Progress as _};
 use crate::exit::Exit;
 use crate::offline::OfflineError;
@@ -70,13 +70,13 @@ pub(super) fn read_config(path: Option<&Path>) -> Result<Option<Map<String, Valu
     if let Some(Value::Object(inner)) = config.remove("config") {
         config = inner;
     }
-    if config
+    if !config
         .get("name")
         .and_then(Value::as_str)
-        .is_none_or(str::is_empty)
+        .is_some_and(is_name)
     {
         return Err(wrong(String::from(
-            "it is no stream's configuration: it has no name",
+            "it is no stream's configuration: it has no name that a stream can have",
         )));
     }
     Ok(Some(config))

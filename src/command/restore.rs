@@ -5,9 +5,9 @@ use std::path::Path;
 use serde_json::json;
 
 use super::Outcome;
+use super::offline::tell_lacks;
 use crate::backup::{RestoreOptions, restore_stream};
 use crate::cli::Output;
-use crate::exit::Exit;
 use crate::jetstream::Connection;
 use crate::ui::{self, TransferProgress};
 
@@ -37,6 +37,7 @@ pub(super) async fn run(
             "last_sequence": restored.last_sequence,
             "consumers": restored.consumers,
             "sealed": restored.sealed,
+            "lacks": restored.lacks,
             "elapsed_seconds": restored.elapsed.as_secs_f64(),
         }))?
     } else {
@@ -50,5 +51,5 @@ pub(super) async fn run(
         )
     };
     ui::print(&text)?;
-    Ok(Exit::Done)
+    Ok(tell_lacks(&restored.lacks))
 }

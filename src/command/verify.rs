@@ -16,7 +16,7 @@ pub(super) async fn run(options: Verify) -> Outcome {
     };
     let backup = options.backup;
     let report = carry_out("verifying", options.output.no_progress, move |on_read| {
-        verify(&Look::at(&backup)?, level, Some(on_read))
+        verify(&Look::at(&backup)?, level, Some(&on_read))
     })
     .await?;
     let text = if options.output.json {

@@ -3,6 +3,7 @@
 //! The new backup is a whole one: it is written beside its place, read back to its end, compared
 //! with the original message by message, described by a manifest, and only then named.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufWriter;
 use std::ops::ControlFlow;
@@ -19,10 +20,11 @@ use super::info::deleted;
 use super::look::Look;
 use super::manifest::{FORMAT, Manifest, Origin};
 use super::staging::Staging;
+use super::verify::examine;
 use crate::archive::{
-    Archive, BackupLayout, Consumer, Form, Level, MANIFEST_FILE, METADATA_FILE, Message, OnRead,
-    Sequences, Severity, Stream, StreamMeta, StreamState, Sums, Survey, time_text,
-    write_message_archive, write_tar,
+    Archive, ArchiveError, BackupLayout, Consumer, Form, Level, MANIFEST_FILE, METADATA_FILE,
+    Message, OnRead, Sequences, Severity, Stream, StreamMeta, StreamState, Sums, Survey, is_name,
+    time_text, write_message_archive, write_tar,
 };
 
 /// How to convert.
@@ -65,6 +67,9 @@ pub(super) struct Original {
     pub(super) meta: StreamMeta,
     pub(super) state: StreamState,
     pub(super) made_at: OffsetDateTime,
+    /// What it lacks.
+    pub(super) lacks: Vec<String>,
+    origin: Origin,
 }
 
 /// Converts a backup into a new directory, in the layout of the `nats` CLI.
@@ -76,10 +81,17 @@ pub fn convert(
     look: &Look,
     target: &Path,
     options: &ConvertOptions,
-    on_read: Option<OnRead>,
+    on_read: Option<&OnRead>,
 ) -> Result<Converted> {
-    let staging = Staging::begin(target)?;
+    Staging::check_free(target)?;
+    if target.starts_with(&look.path) && look.path.is_dir() {
+        return Err(OfflineError::Argument {
+            what: target.display().to_string(),
+            reason: String::from("it would be inside the backup that is converted"),
+        });
+    }
     let original = Original::read(look, options, on_read)?;
+    let staging = Staging::begin(target)?;
     let layout = BackupLayout::at(staging.path());
     let path = layout.archive(options.form);
     let file = File::create_new(&path).map_err(OfflineError::io("creating", &path))?;
@@ -95,7 +107,8 @@ pub fn convert(
     let file = output.into_inner().map_err(|error| error.into_error());
     file.and_then(|file| file.sync_all())
         .map_err(OfflineError::io("writing", &path))?;
-    compare(&original, digest.finish(), &Archive::open(&path)?)?;
+    let written = Archive::open(&path)?.telling(on_read);
+    compare(&original, digest.finish(), &written)?;
     let metadata = WrittenMetadata {
         config: &original.meta.config,
         state: &original.state,
@@ -114,7 +127,8 @@ pub fn convert(
         consumers: survey.consumers.iter().map(Consumer::position).collect(),
         missing_consumers: missing_consumers(look),
         metadata_sha256,
-        converted_from: Some(origin(look, survey)?),
+        converted_from: Some(original.origin.clone()),
+        lacks: original.lacks.clone(),
         server: look
             .manifest
             .as_ref()
@@ -123,13 +137,15 @@ pub fn convert(
         lifeboat: String::from(env!("CARGO_PKG_VERSION")),
     };
     staging.write_json(MANIFEST_FILE, &manifest)?;
+    if let Some(tell) = on_read {
+        // The last moment to be interrupted.
+        tell(0).map_err(OfflineError::io("converting", target))?;
+    }
     staging.seal()?;
-    let lacks = survey.defects.kept().iter();
-    let lacks = lacks.filter(|defect| defect.severity == Severity::Lack);
     Ok(Converted {
         directory: target.to_owned(),
         manifest,
-        lacks: lacks.map(ToString::to_string).collect(),
+        lacks: original.lacks,
     })
 }
 
@@ -138,26 +154,33 @@ impl Original {
     pub(super) fn read(
         look: &Look,
         options: &ConvertOptions,
-        on_read: Option<OnRead>,
+        on_read: Option<&OnRead>,
     ) -> Result<Self> {
         let archive = look.require_archive()?;
-        let archive = match on_read {
-            Some(tell) => archive.clone().on_read(tell),
-            None => archive.clone(),
+        let archive = archive.telling(on_read);
+        let examined = examine(look, Level::Content, on_read)?;
+        if let Some(defect) = examined.defects.first_damage() {
+            return Err(ArchiveError::Damaged(defect.clone()).into());
+        }
+        let (lacks, sealed) = (examined.lacks(), examined.sealed);
+        let sha256 = examined.archive_sha256;
+        let Some(survey) = examined.survey else {
+            return Err(OfflineError::NotABackup {
+                path: look.path.clone(),
+                reason: String::from("it has no archive"),
+            });
         };
-        let survey = archive.survey(Level::Content)?;
-        survey.check()?;
+        let origin = origin(look, &survey, sha256, sealed)?;
         let mut meta = metadata(look, options, &survey)?;
         if let Some(name) = &options.rename {
-            if !crate::archive::is_name(name) {
-                return Err(OfflineError::Argument {
-                    what: format!("--rename {name}"),
-                    reason: String::from("that is no stream's name"),
-                });
-            }
-            meta.name.clone_from(name);
-            meta.config
-                .insert(String::from("name"), Value::from(&**name));
+            rename(&mut meta, name)?;
+        }
+        if !is_name(&meta.name) {
+            let reason = String::from("that is no stream's name");
+            return Err(OfflineError::Argument {
+                what: meta.name,
+                reason,
+            });
         }
         if options.to_file {
             meta.config
@@ -183,7 +206,24 @@ impl Original {
             meta,
             state,
             made_at: OffsetDateTime::now_utc(),
+            lacks,
+            origin,
         })
+    }
+
+    /// Makes it a stream that a server without a cluster starts: with one replica.
+    pub(super) fn stand_alone(&mut self) {
+        let several = |value: &Value| value.as_u64().is_some_and(|replicas| replicas > 1);
+        let consumers = self
+            .survey
+            .consumers
+            .iter_mut()
+            .map(|consumer| &mut consumer.config);
+        for config in consumers.chain([&mut self.meta.config]) {
+            if config.get("num_replicas").is_some_and(several) {
+                config.insert(String::from("num_replicas"), Value::from(1));
+            }
+        }
     }
 
     /// What is to be written.
@@ -198,6 +238,27 @@ impl Original {
             made_at_ns: i64::try_from(self.made_at.unix_timestamp_nanos()).unwrap_or(0),
         }
     }
+}
+
+/// Gives the stream another name. A bucket's name is in its subjects too, and clients find nothing
+/// in it under another one.
+fn rename(meta: &mut StreamMeta, name: &str) -> Result<()> {
+    let is_bucket = ["KV_", "OBJ_"]
+        .iter()
+        .any(|prefix| meta.name.starts_with(prefix));
+    let reason = if is_bucket {
+        "a bucket's name is in its subjects as well, which stay as they are: it would be unusable"
+    } else if !is_name(name) {
+        "that is no stream's name"
+    } else {
+        name.clone_into(&mut meta.name);
+        meta.config.insert(String::from("name"), Value::from(name));
+        return Ok(());
+    };
+    Err(OfflineError::Argument {
+        what: format!("--rename {name}"),
+        reason: String::from(reason),
+    })
 }
 
 /// The stream's metadata: what the caller gives, what `backup.json` says, or the archive.
@@ -233,7 +294,9 @@ fn state(look: &Look, survey: &Survey, sums: Sums) -> StreamState {
         .clone()
         .or_else(|| look.state())
         .unwrap_or_default();
-    let (live, last_sequence) = (&survey.live, survey.last_sequence);
+    // What was published while the backup was made has used its sequences, and consumers that were
+    // saved later than the messages stand there.
+    let (live, last_sequence) = (&survey.live, survey.indexed_sequence);
     let is_as_said = (said.messages, said.last_seq) == (live.len(), last_sequence);
     StreamState {
         messages: live.len(),
@@ -256,7 +319,7 @@ fn state(look: &Look, survey: &Survey, sums: Sums) -> StreamState {
 }
 
 /// Reads what was written and compares it, message by message, with what was read.
-fn compare(original: &Original, digest: [u64; 4], written: &Archive) -> Result<()> {
+pub(super) fn compare(original: &Original, digest: [u64; 4], written: &Archive) -> Result<()> {
     let differs = |difference: String| Err(OfflineError::Differs { difference });
     let survey = written.survey(Level::Content)?;
     let defects = survey.defects.kept().iter();
@@ -269,8 +332,13 @@ fn compare(original: &Original, digest: [u64; 4], written: &Archive) -> Result<(
     if survey.live != original.survey.live || survey.last_sequence != original.state.last_seq {
         return differs(String::from("other sequences are in it"));
     }
-    let positions =
-        |consumers: &[Consumer]| -> Vec<_> { consumers.iter().map(Consumer::position).collect() };
+    // A directory has them in another order.
+    let positions = |consumers: &[Consumer]| -> BTreeMap<_, _> {
+        let named = consumers
+            .iter()
+            .map(|one| (one.name.clone(), one.position()));
+        named.collect()
+    };
     if positions(&survey.consumers) != positions(&original.survey.consumers) {
         return differs(String::from("a consumer stands elsewhere in it"));
     }
@@ -290,20 +358,20 @@ fn missing_consumers(look: &Look) -> Vec<String> {
     manifest.map_or_else(Vec::new, |manifest| manifest.missing_consumers.clone())
 }
 
-fn origin(look: &Look, survey: &Survey) -> Result<Origin> {
+fn origin(look: &Look, survey: &Survey, sha256: Option<String>, sealed: bool) -> Result<Origin> {
     let path = &look.archive_path;
-    let sha256 = match &look.manifest {
-        Some(manifest) => Some(manifest.archive_sha256.clone()),
+    let archive_sha256 = match sha256 {
         None if path.is_file() => {
             Some(sha256_of_file(path).map_err(OfflineError::io("reading", path))?)
         }
-        None => None,
+        known => known,
     };
     let name = survey.meta.as_ref().map(|meta| meta.name.as_str());
     Ok(Origin {
         stream: look.stream().or(name).unwrap_or_default().to_owned(),
         form: survey.form,
-        archive_sha256: sha256,
+        archive_sha256,
+        sealed,
     })
 }
 

@@ -53,7 +53,7 @@ pub enum OfflineError {
         reason: String,
     },
     /// What was written is not what was read.
-    #[error("the converted archive is not what the original holds: {difference}")]
+    #[error("what was written is not what the backup holds: {difference}")]
     Differs {
         /// The difference.
         difference: String,

@@ -1,5 +1,6 @@
 //! Which messages are wanted: by subject, sequence and time.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -32,6 +33,21 @@ impl FromStr for SubjectPattern {
 }
 
 impl SubjectPattern {
+    /// Whether a subject can be one of both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let mut pairs = self.tokens.iter().zip(&other.tokens);
+        let differ = |one: &String, other: &String| one != other && one != "*" && other != "*";
+        for (one, other) in pairs.by_ref() {
+            if one == ">" || other == ">" {
+                return true;
+            }
+            if differ(one, other) {
+                return false;
+            }
+        }
+        self.tokens.len() == other.tokens.len()
+    }
+
     /// Whether a subject is one of those.
     pub fn matches(&self, subject: &[u8]) -> bool {
         let mut tokens = subject.split(|byte| *byte == b'.');
@@ -45,6 +61,12 @@ impl SubjectPattern {
             }
         }
         tokens.next().is_none()
+    }
+}
+
+impl fmt::Display for SubjectPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.tokens.join("."))
     }
 }
 
@@ -100,6 +122,16 @@ mod tests {
         assert!(matches("a.b", "a.b") && !matches("a.b", "a") && !matches("a.b", "a.b.c"));
         assert!(matches("a.*", "a.b") && !matches("a.*", "a.b.c") && !matches("*", "a.b"));
         assert!(matches("a.>", "a.b.c") && matches(">", "a") && !matches("a.>", "a"));
+        let overlap = |one: &str, other: &str| {
+            let parse = |text: &str| text.parse::<SubjectPattern>().unwrap();
+            assert_eq!(
+                parse(one).overlaps(&parse(other)),
+                parse(other).overlaps(&parse(one))
+            );
+            parse(one).overlaps(&parse(other))
+        };
+        assert!(overlap("a.b", "a.b") && overlap("a.*", "*.b") && overlap("a.>", "a.b.c"));
+        assert!(!overlap("a.b", "a.c") && !overlap("a.*", "a.b.c") && !overlap("a.>", "a"));
         for wrong in ["", "a..b", "a.>.b", "."] {
             assert!(wrong.parse::<SubjectPattern>().is_err(), "{wrong}");
         }

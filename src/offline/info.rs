@@ -5,14 +5,17 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
-use super::error::Result;
+use super::error::{OfflineError, Result};
 use super::look::Look;
+use super::verify::examine;
 use crate::archive::{
     Archive, Consumer, Form, Level, Message, OnRead, Packing, Sequences, Severity, Survey,
 };
 
 /// So many different subjects are counted one by one.
 const MOST_SUBJECTS: usize = 1_000_000;
+/// So much memory may their names take.
+const MOST_SUBJECT_BYTES: usize = 256 << 20;
 
 /// What is in a backup.
 #[derive(Debug, Clone, Serialize)]
@@ -43,6 +46,8 @@ pub struct Info {
     pub last_sequence: u64,
     /// The consumers.
     pub consumers: Vec<ConsumerInfo>,
+    /// The worst that was found on the way, when it is more than a remark.
+    pub worst: Option<Severity>,
     /// How many defects were found on the way, that are more than remarks.
     pub defects: usize,
 }
@@ -89,13 +94,21 @@ pub struct Totals {
 ///
 /// # Errors
 /// When it can't be read: by us, or at all.
-pub fn inspect(look: &Look, on_read: Option<OnRead>) -> Result<Info> {
+pub fn inspect(look: &Look, on_read: Option<&OnRead>) -> Result<Info> {
     let archive = look.require_archive()?;
-    let archive = match on_read {
-        Some(tell) => archive.clone().on_read(tell),
-        None => archive.clone(),
+    let archive = archive.telling(on_read);
+    let examined = examine(look, Level::Content, on_read)?;
+    let (sealed, worst) = (examined.sealed, examined.defects.worst());
+    let defects = examined.defects.kept().iter();
+    let defects = defects
+        .filter(|defect| defect.severity > Severity::Remark)
+        .count();
+    let Some(survey) = examined.survey else {
+        return Err(OfflineError::NotABackup {
+            path: look.path.clone(),
+            reason: String::from("it has no archive"),
+        });
     };
-    let survey = archive.survey(Level::Content)?;
     let totals = Totals::of(&archive, &survey.live)?;
     let config = look.config().cloned();
     let config = config.or_else(|| survey.meta.as_ref().map(|meta| meta.config.clone()));
@@ -108,7 +121,6 @@ pub fn inspect(look: &Look, on_read: Option<OnRead>) -> Result<Info> {
         Some(manifest) => manifest.server.as_ref().map(ToString::to_string),
         None => written_by.and_then(|version| version.as_str().map(str::to_owned)),
     };
-    let defects = look.defects.iter().chain(survey.defects.kept());
     Ok(Info {
         stream: stream.or_else(|| survey.meta.as_ref().map(|meta| meta.name.clone())),
         config,
@@ -116,7 +128,7 @@ pub fn inspect(look: &Look, on_read: Option<OnRead>) -> Result<Info> {
         packing: survey.packing,
         archive_bytes: file_size(look),
         content_bytes: survey.figures.bytes,
-        sealed: look.manifest.is_some(),
+        sealed,
         server,
         taken_at: look
             .manifest
@@ -125,9 +137,8 @@ pub fn inspect(look: &Look, on_read: Option<OnRead>) -> Result<Info> {
         deleted: deleted(&survey),
         last_sequence: survey.last_sequence,
         consumers: survey.consumers.iter().map(ConsumerInfo::of).collect(),
-        defects: defects
-            .filter(|defect| defect.severity > Severity::Remark)
-            .count(),
+        worst: worst.filter(|worst| *worst > Severity::Remark),
+        defects,
         totals,
     })
 }
@@ -141,7 +152,7 @@ fn file_size(look: &Look) -> u64 {
 /// How many sequences between the first and the last hold no message.
 pub(super) fn deleted(survey: &Survey) -> u64 {
     match survey.live.first() {
-        Some(first) => (survey.last_sequence.saturating_add(1))
+        Some(first) => (survey.indexed_sequence.saturating_add(1))
             .saturating_sub(first)
             .saturating_sub(survey.live.len()),
         None => 0,
@@ -185,6 +196,7 @@ impl Totals {
 struct Counting {
     totals: Totals,
     subjects: HashMap<Box<[u8]>, u64>,
+    subject_bytes: usize,
     is_incomplete: bool,
 }
 
@@ -201,7 +213,10 @@ impl Counting {
         totals.last_time_ns = Some(message.time_ns);
         if let Some(count) = self.subjects.get_mut(message.subject) {
             *count += 1;
-        } else if self.subjects.len() < MOST_SUBJECTS {
+        } else if self.subjects.len() < MOST_SUBJECTS
+            && self.subject_bytes + message.subject.len() <= MOST_SUBJECT_BYTES
+        {
+            self.subject_bytes += message.subject.len();
             self.subjects.insert(message.subject.into(), 1);
         } else {
             self.is_incomplete = true;

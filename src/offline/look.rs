@@ -9,7 +9,9 @@ use serde_json::{Map, Value};
 use super::error::{OfflineError, Result};
 use super::manifest::{FORMAT, Manifest};
 use super::staging::UNFINISHED;
-use crate::archive::{Archive, ArchiveError, BackupLayout, Defect, Form, Kind, StreamState};
+use crate::archive::{
+    Archive, ArchiveError, BackupLayout, Defect, Form, Kind, StreamState, is_name,
+};
 
 /// A backup that was looked at, and not read yet. What is wrong is told, and stops nothing.
 #[derive(Clone)]
@@ -135,6 +137,9 @@ impl Look {
 
     /// Looks at a directory in the layout of the `nats` CLI.
     fn directory(&mut self, layout: &BackupLayout) -> Result<()> {
+        // A directory that may not be read looks empty otherwise.
+        let failed = OfflineError::io("reading", layout.directory());
+        let _entries = fs::read_dir(or_here(layout.directory())).map_err(failed)?;
         let forms = layout.forms();
         let has_metadata = layout.metadata().is_file();
         if forms.is_empty() && !has_metadata && !layout.manifest().is_file() {
@@ -174,8 +179,10 @@ impl Look {
             Ok(metadata) => self.metadata = Some(metadata),
             Err(error) => return self.found(Kind::Metadata, PLACE, error.to_string()),
         }
-        if self.stream().is_none_or(str::is_empty) {
-            self.found(Kind::Metadata, PLACE, "its configuration has no name");
+        match self.stream().map(is_name) {
+            Some(true) => {}
+            Some(false) => self.found(Kind::Metadata, PLACE, "its name is no stream's name"),
+            None => self.found(Kind::Metadata, PLACE, "its configuration has no name"),
         }
         if self.state().is_none() {
             self.found(Kind::Metadata, PLACE, "its state can't be read");
@@ -210,6 +217,15 @@ impl Look {
             Err(error) => self.found(Kind::Metadata, PLACE, error.to_string()),
         }
         Ok(())
+    }
+}
+
+/// The directory of a file that was named without one.
+fn or_here(directory: &Path) -> &Path {
+    if directory.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        directory
     }
 }
 

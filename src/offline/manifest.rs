@@ -38,12 +38,25 @@ pub struct Manifest {
     /// The archive that this one was made from, when it was converted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub converted_from: Option<Origin>,
+    /// What the archive that this one was made from lacked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacks: Vec<String>,
     /// Version of the server we were connected to; that of the original, when it was converted.
     pub server: Option<semver::Version>,
     /// When the backup was complete, RFC 3339.
     pub taken_at: String,
     /// Version of Lifeboat.
     pub lifeboat: String,
+}
+
+impl Manifest {
+    /// Whether it proves that the backup is all that the stream had: not when it was made from one
+    /// of which nothing does.
+    pub fn proves_completeness(&self) -> bool {
+        self.converted_from
+            .as_ref()
+            .is_none_or(|origin| origin.sealed)
+    }
 }
 
 /// The archive that another was made from.
@@ -53,6 +66,9 @@ pub struct Origin {
     pub stream: String,
     /// Its generation.
     pub form: Form,
-    /// SHA-256 of the file, in hexadecimal; none when it was a directory.
+    /// SHA-256 of the file that was read, in hexadecimal; none when it was a directory.
     pub archive_sha256: Option<String>,
+    /// Whether a manifest proved that it was all that its stream had.
+    #[serde(default)]
+    pub sealed: bool,
 }

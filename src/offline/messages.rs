@@ -5,13 +5,15 @@ use std::ops::ControlFlow;
 use super::error::Result;
 use super::filter::Filter;
 use super::look::Look;
-use crate::archive::{ArchiveError, Form, Level, Message, OnRead};
+use crate::archive::{ArchiveError, Form, Level, Message, OnRead, Severity};
 
 /// How a reading of messages ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReadMessages {
     /// How many messages were wanted, and read.
     pub messages: u64,
+    /// What the backup lacks.
+    pub lacks: Vec<String>,
 }
 
 /// Reads the messages of a backup in order, and hands over those that the filter takes.
@@ -23,20 +25,18 @@ pub struct ReadMessages {
 pub fn read_messages(
     look: &Look,
     filter: &Filter,
-    on_read: Option<OnRead>,
+    on_read: Option<&OnRead>,
     take: &mut dyn FnMut(&Message<'_>) -> std::io::Result<()>,
 ) -> Result<ReadMessages> {
     let archive = look.require_archive()?;
-    let archive = match on_read {
-        Some(tell) => archive.clone().on_read(tell),
-        None => archive.clone(),
-    };
-    let live = match archive.form()? {
+    let archive = archive.telling(on_read);
+    let survey = match archive.form()? {
         Form::Message => None,
-        Form::Tar => Some(archive.survey(Level::Checksums)?.live),
+        Form::Tar => Some(archive.survey(Level::Content)?),
     };
+    let live = survey.as_ref().map(|survey| &survey.live);
     let mut messages = 0;
-    archive.messages(live.as_ref(), &mut |message| {
+    archive.messages(live, &mut |message| {
         if message.sequence > *filter.sequences.end() || messages >= filter.limit {
             return Ok(ControlFlow::Break(()));
         }
@@ -46,5 +46,13 @@ pub fn read_messages(
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    Ok(ReadMessages { messages })
+    // Damage that has no place among the messages, such as a block that is not there.
+    let mut lacks = Vec::new();
+    if let Some(survey) = &survey {
+        survey.check()?;
+        let found = survey.defects.kept().iter();
+        let found = found.filter(|defect| defect.severity == Severity::Lack);
+        lacks.extend(found.map(ToString::to_string));
+    }
+    Ok(ReadMessages { messages, lacks })
 }

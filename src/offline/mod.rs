@@ -11,6 +11,7 @@ mod look;
 mod manifest;
 mod messages;
 mod staging;
+mod store_check;
 mod store_use;
 mod verify;
 
@@ -24,6 +25,7 @@ pub use manifest::{Manifest, Origin};
 pub use messages::{ReadMessages, read_messages};
 pub use verify::{Report, Verdict, verify};
 
-pub(crate) use digest::{hex, sha256_of_file};
+pub(crate) use digest::hex;
 pub(crate) use manifest::FORMAT;
 pub(crate) use staging::Staging;
+pub(crate) use verify::examine;

@@ -24,13 +24,19 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    /// Begins a directory that will be at `target`.
-    pub(crate) fn begin(target: &Path) -> Result<Self> {
+    /// Whether a directory can be made there.
+    pub(crate) fn check_free(target: &Path) -> Result<()> {
         // A broken link is in the way as well, and a rename would replace it.
         if fs::symlink_metadata(target).is_ok() {
             let path = target.to_owned();
             return Err(OfflineError::TargetExists { path });
         }
+        Ok(())
+    }
+
+    /// Begins a directory that will be at `target`.
+    pub(crate) fn begin(target: &Path) -> Result<Self> {
+        Self::check_free(target)?;
         let parent = match target.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             Some(_) | None => Path::new("."),

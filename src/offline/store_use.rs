@@ -20,41 +20,55 @@ const LARGEST_CONFIG: u64 = 4 << 20;
 /// A file or directory, whatever path leads to it.
 type Identity = (u64, u64);
 
+/// What is known of a process and the directory.
+enum Use {
+    /// It has nothing to do with it.
+    No,
+    /// It uses it, and how that is seen.
+    Yes(String),
+    /// It is a server, and where it stores can't be told.
+    Unknown(String),
+}
+
 /// Makes sure that no server uses the directory, as far as that can be seen: processes of this
-/// machine, those in containers as well when we may look at them.
+/// machine, those in containers as well when we may look at them. Where it can't be told, the
+/// caller's word is taken; what is seen counts all the same.
 pub(super) fn check_unused(data: &Path, stopped: bool) -> Result<()> {
-    if stopped {
-        return Ok(());
-    }
     let refused = |reason: String| OfflineError::Refused {
         path: data.to_owned(),
         reason,
     };
-    let Ok(processes) = fs::read_dir(PROCESSES) else {
-        return Err(refused(String::from(
-            "whether a server uses it can't be seen on this system; stop the server, and say so \
-             (--stopped)",
-        )));
+    let processes = match fs::read_dir(PROCESSES) {
+        Ok(processes) => processes,
+        Err(_) if stopped => return Ok(()),
+        Err(_) => {
+            return Err(refused(String::from(
+                "whether a server uses it can't be seen on this system; stop the server, and say so \
+                 (--stopped)",
+            )));
+        }
     };
     let mut ours = HashSet::new();
     identities(data, 0, &mut ours).map_err(OfflineError::io("reading", data))?;
     for process in processes.flatten() {
-        let is_process = process
-            .file_name()
-            .as_bytes()
-            .iter()
-            .all(u8::is_ascii_digit);
-        let path = process.path();
-        if !is_process || process.file_name() == *std::process::id().to_string() {
+        let name = process.file_name();
+        let is_process = name.as_bytes().iter().all(u8::is_ascii_digit);
+        if !is_process || name == *std::process::id().to_string() {
             continue;
         }
-        if let Some(how) = uses(&path, data, &ours) {
-            let name = fs::read_to_string(path.join("comm")).unwrap_or_default();
-            let number = process.file_name().to_string_lossy().into_owned();
-            return Err(refused(format!(
-                "process {number} ({}) {how}; stop it first",
-                name.trim()
-            )));
+        let number = name.to_string_lossy();
+        match uses(&process.path(), data, &ours) {
+            Use::No => {}
+            Use::Yes(how) => {
+                return Err(refused(format!("process {number} {how}; stop it first")));
+            }
+            Use::Unknown(_) if stopped => {}
+            Use::Unknown(why) => {
+                return Err(refused(format!(
+                    "process {number} is a nats-server, and where it stores can't be told ({why}); \
+                     if it does not store here, say so (--stopped)"
+                )));
+            }
         }
     }
     Ok(())
@@ -74,8 +88,8 @@ fn identities(path: &Path, depth: usize, into: &mut HashSet<Identity>) -> std::i
     Ok(())
 }
 
-/// How a process uses the directory; none when it does not, or has ended meanwhile.
-fn uses(process: &Path, data: &Path, ours: &HashSet<Identity>) -> Option<String> {
+/// How a process uses the directory.
+fn uses(process: &Path, data: &Path, ours: &HashSet<Identity>) -> Use {
     for open in fs::read_dir(process.join("fd"))
         .into_iter()
         .flatten()
@@ -84,47 +98,83 @@ fn uses(process: &Path, data: &Path, ours: &HashSet<Identity>) -> Option<String>
         if let Ok(file) = fs::metadata(open.path())
             && ours.contains(&(file.dev(), file.ino()))
         {
-            return Some(String::from("has files in it open"));
+            return Use::Yes(String::from("has files in it open"));
         }
     }
-    let line = fs::read(process.join("cmdline")).ok()?;
-    let arguments: Vec<&OsStr> = line
+    // What has ended meanwhile has no command line either.
+    let line = fs::read(process.join("cmdline")).unwrap_or_default();
+    let arguments: Vec<_> = line
         .split(|byte| *byte == 0)
-        .map(OsStr::from_bytes)
+        .map(String::from_utf8_lossy)
         .collect();
-    let program = Path::new(arguments.first()?).file_name()?.to_string_lossy();
-    if !program.contains("nats-server") {
-        return None;
+    if !is_server(process, &arguments) {
+        return Use::No;
     }
-    let own = fs::metadata(data).ok()?;
+    let Ok(own) = fs::metadata(data) else {
+        return Use::No;
+    };
     let is_data = |named: &Path| {
         let found = fs::metadata(seen_by(process, named));
         found.is_ok_and(|found| (found.dev(), found.ino()) == (own.dev(), own.ino()))
     };
-    let arguments: Vec<_> = arguments
-        .iter()
-        .map(|text| text.to_string_lossy())
-        .collect();
-    let named = option(&arguments, &["sd", "store_dir"]);
-    if let Some(store) = named {
-        return is_data(Path::new(store))
-            .then(|| String::from("is a server that is told to store in it"));
+    if fs::read_dir(process.join("root")).is_err() {
+        return Use::Unknown(String::from("it is another user's"));
     }
-    let config = option(&arguments, &["c", "config"]);
-    if let Some(config) = config {
+    if let Some(store) = option(&arguments, &["sd", "store_dir"]) {
+        return if is_data(Path::new(store)) {
+            Use::Yes(String::from("is a nats-server that is told to store in it"))
+        } else {
+            Use::No
+        };
+    }
+    if let Some(config) = option(&arguments, &["c", "config"]) {
         let path = seen_by(process, Path::new(config));
-        let stores = stores_of(&path);
-        if stores.iter().any(|store| is_data(Path::new(store))) {
-            return Some(format!(
-                "is a server whose configuration ({config}) names it"
-            ));
-        }
-        if !stores.is_empty() {
-            return None;
+        match stores_of(&path) {
+            Stores::Unknown(why) => return Use::Unknown(why),
+            Stores::Named(stores) if stores.iter().any(|store| is_data(Path::new(store))) => {
+                let how = format!("is a nats-server whose configuration ({config}) names it");
+                return Use::Yes(how);
+            }
+            Stores::Named(stores) if !stores.is_empty() => return Use::No,
+            Stores::Named(_) => {}
         }
     }
-    let default = std::env::temp_dir().join(DEFAULT_STORE);
-    is_data(&default).then(|| String::from("is a server that stores there by default"))
+    if is_data(&temporary_of(process).join(DEFAULT_STORE)) {
+        return Use::Yes(String::from(
+            "is a nats-server that stores in it by default",
+        ));
+    }
+    Use::No
+}
+
+/// Whether a process is a server: by its program, or by options that only servers have.
+fn is_server(process: &Path, arguments: &[impl AsRef<str>]) -> bool {
+    let program = fs::read_link(process.join("exe")).unwrap_or_default();
+    let called = Path::new(arguments.first().map_or("", AsRef::as_ref));
+    let is_named = |path: &Path| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().contains("nats-server"))
+    };
+    let has = |names: &[&str]| {
+        arguments
+            .iter()
+            .any(|argument| names.contains(&argument.as_ref().trim_start_matches('-')))
+    };
+    is_named(&program)
+        || is_named(called)
+        || (has(&["js", "jetstream"]) && has(&["sd", "store_dir"]))
+        || (has(&["js", "jetstream"]) && option(arguments, &["sd", "store_dir"]).is_some())
+}
+
+/// The directory for temporary files, as a process has it.
+fn temporary_of(process: &Path) -> PathBuf {
+    let environment = fs::read(process.join("environ")).unwrap_or_default();
+    let mut variables = environment.split(|byte| *byte == 0);
+    let named = variables.find_map(|variable| variable.strip_prefix(b"TMPDIR="));
+    named.map_or_else(
+        || PathBuf::from("/tmp"),
+        |path| PathBuf::from(OsStr::from_bytes(path)),
+    )
 }
 
 /// A path as a process sees it, which may have another root and another working directory.
@@ -152,25 +202,59 @@ fn option<'a>(arguments: &'a [impl AsRef<str>], names: &[&str]) -> Option<&'a st
     None
 }
 
+/// What a configuration tells of store directories.
+#[derive(Debug, PartialEq)]
+enum Stores {
+    /// These are named; none means the default.
+    Named(Vec<String>),
+    /// It can't be told, and why.
+    Unknown(String),
+}
+
 /// The store directories that a configuration file names, under any of the keys that servers take.
-fn stores_of(config: &Path) -> Vec<String> {
+fn stores_of(config: &Path) -> Stores {
     const KEYS: [&str; 3] = ["store_dir", "storedir", "store"];
     let is_small = fs::metadata(config).is_ok_and(|file| file.len() <= LARGEST_CONFIG);
-    if !is_small {
-        return Vec::new();
-    }
-    let text = fs::read_to_string(config).unwrap_or_default();
-    let parts = text.split(['\n', '{', '}', ',', ';']);
-    let value = |part: &str| {
-        let (key, value) = part
-            .trim()
-            .split_once(|c: char| c.is_whitespace() || ":=".contains(c))?;
-        let key = key.trim_matches(['"', '\'']).to_ascii_lowercase();
-        let value = value.trim_start_matches(|c: char| c.is_whitespace() || ":=".contains(c));
-        let value = value.trim().trim_matches(['"', '\'']);
-        KEYS.contains(&&*key).then(|| value.to_owned())
+    let text = match fs::read_to_string(config) {
+        Ok(text) if is_small => text,
+        Ok(_) => return Stores::Unknown(String::from("its configuration is very large")),
+        Err(error) => return Stores::Unknown(format!("its configuration: {error}")),
     };
-    parts.filter_map(value).collect()
+    let mut stores = Vec::new();
+    let lines = text.lines().map(without_comment);
+    for part in lines.flat_map(|line| line.split(['{', '}', ',', ';'])) {
+        let is_separator = |c: char| c.is_whitespace() || ":=".contains(c);
+        let Some((key, value)) = part.trim().split_once(is_separator) else {
+            continue;
+        };
+        let key = key.trim_matches(['"', '\'']).to_ascii_lowercase();
+        if key == "include" {
+            return Stores::Unknown(String::from("its configuration includes another file"));
+        }
+        let value = value.trim_start_matches(is_separator).trim();
+        if KEYS.contains(&&*key) && value.starts_with('$') {
+            return Stores::Unknown(String::from("its configuration uses a variable"));
+        }
+        if KEYS.contains(&&*key) {
+            stores.push(value.trim_matches(['"', '\'']).to_owned());
+        }
+    }
+    Stores::Named(stores)
+}
+
+/// A line up to its comment, which `#` and `//` begin outside of quotes.
+fn without_comment(line: &str) -> &str {
+    let mut quote = None;
+    for (at, c) in line.char_indices() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            Some(_) => {}
+            None if c == '"' || c == '\'' => quote = Some(c),
+            None if c == '#' || line[at..].starts_with("//") => return &line[..at],
+            None => {}
+        }
+    }
+    line
 }
 
 #[cfg(test)]
@@ -196,13 +280,25 @@ mod tests {
     #[test]
     fn store_directories_are_found_in_configurations() {
         let file = tempfile::NamedTempFile::new().unwrap();
+        let told = |text: &str| {
+            fs::write(file.path(), text).unwrap();
+            stores_of(file.path())
+        };
         for text in [
             "jetstream { store_dir: \"/data\" }",
-            "jetstream: {\n  max_mem: 1G\n  store_dir = /data\n}",
-            "jetstream {StoreDir '/data'}",
+            "jetstream: {\n  max_mem: 1G\n  store_dir = /data # where it is\n}",
+            "jetstream {StoreDir '/data'} // there",
+            "# store_dir: /other\njetstream { \"store_dir\": \"/data\", max_mem: 1G }",
         ] {
-            fs::write(file.path(), text).unwrap();
-            assert_eq!(stores_of(file.path()), ["/data"], "{text}");
+            assert_eq!(
+                told(text),
+                Stores::Named(vec![String::from("/data")]),
+                "{text}"
+            );
+        }
+        assert_eq!(told("port: 4222"), Stores::Named(Vec::new()));
+        for text in ["include ./js.conf", "jetstream { store_dir: $STORE }"] {
+            assert!(matches!(told(text), Stores::Unknown(_)), "{text}");
         }
     }
 }

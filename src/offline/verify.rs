@@ -64,64 +64,100 @@ pub struct Read {
     pub figures: Figures,
 }
 
+/// A backup that was read to its end.
+pub(crate) struct Examined {
+    /// What was found of the archive; nothing without one.
+    pub(crate) survey: Option<Survey>,
+    /// The SHA-256 of the archive's file, when there is a manifest to compare it with.
+    pub(crate) archive_sha256: Option<String>,
+    /// Everything that is wrong.
+    pub(crate) defects: Defects,
+    /// Whether a manifest proves that this is all that was written.
+    pub(crate) sealed: bool,
+}
+
+impl Examined {
+    /// Everything that the stream had and the backup lacks.
+    pub(crate) fn lacks(&self) -> Vec<String> {
+        let lacks = self.defects.kept().iter();
+        let lacks = lacks.filter(|defect| defect.severity == Severity::Lack);
+        lacks.map(ToString::to_string).collect()
+    }
+}
+
 /// Verifies a backup. Every defect is told, not the first alone.
 ///
 /// # Errors
 /// When it can't be read: by us, or at all. What is wrong with it is in the report.
-pub fn verify(look: &Look, level: Level, on_read: Option<OnRead>) -> Result<Report> {
-    let mut defects = Defects::default();
-    defects.extend(
-        look.defects
-            .iter()
-            .filter(|defect| defect.level <= level)
-            .cloned(),
-    );
-    let survey = match &look.archive {
-        Some(archive) => {
-            let archive = match on_read {
-                Some(tell) => archive.clone().on_read(tell),
-                None => archive.clone(),
-            };
-            // The digest of the file needs a core of its own.
-            let hashed = match &look.manifest {
-                Some(_) if level >= Level::Checksums => {
-                    let path = look.archive_path.clone();
-                    Some(thread::spawn(move || sha256_of_file(&path)))
-                }
-                Some(_) | None => None,
-            };
-            let survey = archive.survey(level);
-            if let (Some(hashed), Some(manifest)) = (hashed, &look.manifest) {
-                let digest = hashed
-                    .join()
-                    .unwrap_or_else(|_| Err(std::io::Error::other("the digest's thread panicked")))
-                    .map_err(OfflineError::io("reading", &look.archive_path))?;
-                defects.extend(compare_digests(look, manifest, &digest));
-            }
-            Some(survey?)
-        }
-        None => None,
-    };
+pub fn verify(look: &Look, level: Level, on_read: Option<&OnRead>) -> Result<Report> {
+    let examined = examine(look, level, on_read)?;
     let mut stream = look.stream().map(str::to_owned);
-    if let Some(survey) = &survey {
-        defects.append(&survey.defects);
-        let found = compare_metadata(look, survey);
-        defects.extend(found.into_iter().filter(|defect| defect.level <= level));
+    if let Some(survey) = &examined.survey {
         stream = stream.or_else(|| survey.meta.as_ref().map(|meta| meta.name.clone()));
     }
     Ok(Report {
         path: look.path.clone(),
-        verdict: match defects.worst() {
+        verdict: match examined.defects.worst() {
             Some(Severity::Damage) => Verdict::Damaged,
             Some(Severity::Lack) => Verdict::Incomplete,
             Some(Severity::Remark) | None => Verdict::Sound,
         },
         level,
-        sealed: look.manifest.is_some(),
+        sealed: examined.sealed,
         stream,
-        read: survey.as_ref().map(Read::of),
-        defects,
+        read: examined.survey.as_ref().map(Read::of),
+        defects: examined.defects,
     })
+}
+
+/// Reads a backup to its end and compares everything that tells of it with everything else.
+pub(crate) fn examine(look: &Look, level: Level, on_read: Option<&OnRead>) -> Result<Examined> {
+    let mut defects = Defects::default();
+    let shallow = look.defects.iter().filter(|defect| defect.level <= level);
+    defects.extend(shallow.cloned());
+    let mut examined = Examined {
+        survey: None,
+        archive_sha256: None,
+        sealed: look
+            .manifest
+            .as_ref()
+            .is_some_and(Manifest::proves_completeness),
+        defects,
+    };
+    let Some(archive) = &look.archive else {
+        examined.sealed = false;
+        return Ok(examined);
+    };
+    let archive = archive.telling(on_read);
+    // The digest of the file needs a core of its own.
+    let hashed = match &look.manifest {
+        Some(_) if level >= Level::Checksums => {
+            let path = look.archive_path.clone();
+            Some(thread::spawn(move || sha256_of_file(&path)))
+        }
+        Some(_) | None => None,
+    };
+    let survey = archive.survey(level);
+    if let (Some(hashed), Some(manifest)) = (hashed, &look.manifest) {
+        let digest = hashed
+            .join()
+            .unwrap_or_else(|_| Err(std::io::Error::other("the digest's thread panicked")))
+            .map_err(OfflineError::io("reading", &look.archive_path))?;
+        examined
+            .defects
+            .extend(compare_digests(look, manifest, &digest));
+        examined.archive_sha256 = Some(digest);
+    }
+    let survey = survey?;
+    examined.defects.append(&survey.defects);
+    let found = compare_metadata(look, &survey);
+    let found = found.into_iter().filter(|defect| defect.level <= level);
+    examined.defects.extend(found);
+    // A manifest that describes something else proves nothing.
+    let is_contradicted = |defect: &Defect| defect.kind == Kind::Manifest;
+    examined.sealed &= !examined.defects.kept().iter().any(is_contradicted);
+    examined.survey = Some(survey);
+    Ok(examined)
 }
 
 impl Read {
@@ -170,6 +206,17 @@ fn compare_metadata(look: &Look, survey: &Survey) -> Vec<Defect> {
         let detail = format!("it is for stream {stream}, the archive holds {}", meta.name);
         found(Kind::Metadata, "backup.json", detail);
     }
+    if look.state().is_none()
+        && let Some(counted) = survey.indexed_messages
+        && survey.live.len() < counted
+        && !survey.is_exact
+    {
+        let detail = format!(
+            "its index, which was written later, counts {counted} messages, {} are there",
+            survey.live.len()
+        );
+        found(Kind::FewerMessages, "the archive", detail);
+    }
     if let Some(state) = look.state() {
         // What was published since then may be in a tar as well, and counts for nothing here.
         let held = survey.live.count_to(state.last_seq);
@@ -194,6 +241,9 @@ fn compare_metadata(look: &Look, survey: &Survey) -> Vec<Defect> {
         if held != said || survey.consumers.len() != manifest.consumers.len() {
             let detail = String::from("it does not hold what its manifest says");
             found(Kind::Manifest, "the archive", detail);
+        }
+        for lack in &manifest.lacks {
+            found(Kind::FewerMessages, "the original", lack.clone());
         }
         if !manifest.missing_consumers.is_empty() {
             let detail = format!(

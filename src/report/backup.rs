@@ -8,7 +8,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde_json::{Map, Value, json};
 
-use crate::archive::{Defect, Message, Packing, Severity, time_text};
+use crate::archive::{Defect, Level, Message, Packing, Severity, time_text};
 use crate::offline::{Info, Report, Verdict};
 
 /// So many defects are shown; `--json` has more.
@@ -60,7 +60,12 @@ fn verdict_line(report: &Report) -> String {
     } else {
         "not sealed"
     };
-    format!("{verdict}: {stream}{held}; {sealed}")
+    let depth = match report.level {
+        Level::Structure => " (structure only)",
+        Level::Checksums => " (structure and checksums only)",
+        Level::Content => "",
+    };
+    format!("{verdict}{depth}: {stream}{held}; {sealed}")
 }
 
 fn packing_text(packing: Packing) -> &'static str {

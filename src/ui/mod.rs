@@ -27,6 +27,11 @@ pub fn output() -> impl io::Write {
     io::BufWriter::with_capacity(1 << 16, io::stdout().lock())
 }
 
+/// Whether standard output is a terminal, on which progress and data would mix.
+pub fn output_is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
 /// Says something to whoever watches.
 pub fn say(text: &str) {
     // Nobody may be reading, which is no reason to fail.

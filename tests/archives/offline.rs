@@ -83,12 +83,26 @@ async fn extracted_streams_are_there(version: &str) {
             .call_extract(&backups.path().join(STREAM))
             .expect_code(15),
     );
+    // What is seen counts, whatever the caller says.
+    let (data, account) = (server.data(), server.account());
+    let backup = backups.path().join(STREAM);
+    let call = [
+        "extract",
+        backup.to_str().unwrap(),
+        data.to_str().unwrap(),
+        "--stopped",
+    ];
+    let call = [&call[..], &["--account", &account]].concat();
+    let called = Lifeboat::new().call(&call).expect_code(15);
+    assert!(called.stderr.contains("stop it first"), "{}", called.stderr);
     node.stop().await.unwrap();
+    let called = Lifeboat::new().call(&call[..3]).expect_code(15);
+    assert!(called.stderr.contains("--new-account"), "{}", called.stderr);
     let before = entries(&server.data());
     for seen in &seen {
         let backup = backups.path().join(&seen.name);
         let called = server.call_extract(&backup).expect_code(0);
-        assert!(called.stdout.contains("the server has them when it starts"));
+        assert!(called.stdout.contains("has them when it starts"));
         // Never twice.
         let called = server.call_extract(&backup).expect_code(15);
         assert!(

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::backup::world::{PATIENCE, STREAM, World};
+use crate::backup::world::{PATIENCE, STREAM, World, edit_json};
 use crate::support::{Lifeboat, entries};
 
 type Files = Vec<(String, Vec<u8>)>;
@@ -279,6 +279,225 @@ async fn a_memory_stream_is_not_converted_into_nothing() {
     world.remove("MEMORY").await;
     drop(world.call_restore(&target, &[]).expect_code(0));
     assert!(world.picture("MEMORY").await.messages == before.messages);
+}
+
+/// Runs a command on a backup, with a target of its own.
+fn call(command: &str, backup: &Path, more: &[&str]) -> (Option<i32>, PathBuf) {
+    let home = TempDir::new().unwrap().keep();
+    let target = home.join("target");
+    if command == "extract" {
+        fs::create_dir(&target).unwrap();
+    }
+    let arguments = [command, backup.to_str().unwrap(), target.to_str().unwrap()];
+    let called = Lifeboat::new().call(&[&arguments[..], more].concat());
+    (called.code, target)
+}
+
+/// What is damaged, incomplete or not sealed does not become sound, whole or sealed by being
+/// converted or extracted.
+#[tokio::test]
+async fn nothing_is_laundered() {
+    let world = World::start_version(1, "2.15.1").await;
+    world.fill(1, &json!({})).await;
+    let early = world.back_up(STREAM, "early").await.directory;
+    world.publish_bulk(STREAM, 5, 100).await;
+    let taken = world.back_up(STREAM, "taken").await.directory;
+    let copy = |name: &str| {
+        let copy = world.path(name);
+        fs::create_dir(&copy).unwrap();
+        for file in entries(&taken) {
+            fs::copy(taken.join(&file), copy.join(&file)).unwrap();
+        }
+        copy
+    };
+    // An older archive in a sealed backup.
+    let swapped = copy("swapped");
+    fs::copy(early.join("stream.arc.s2"), swapped.join("stream.arc.s2")).unwrap();
+    for (command, more) in [("convert", &["--to", "tar"][..]), ("extract", &[])] {
+        assert_eq!(call(command, &swapped, more).0, Some(13), "{command}");
+    }
+    let info = Lifeboat::new().call(&["info", swapped.to_str().unwrap(), "--json"]);
+    assert_eq!(
+        (info.code, &info.json()["sealed"]),
+        (Some(13), &json!(false))
+    );
+    // The same without a manifest: it lacks messages, and says so ever after.
+    fs::remove_file(swapped.join("lifeboat.json")).unwrap();
+    assert_eq!(verify(&swapped).0, 12);
+    let (code, converted) = call("convert", &swapped, &["--to", "tar"]);
+    assert_eq!(code, Some(12));
+    let report = Lifeboat::new().call(&["verify", converted.to_str().unwrap(), "--json"]);
+    let report = report.expect_code(12).json();
+    assert_eq!(
+        (&report["verdict"], &report["sealed"]),
+        (&json!("incomplete"), &json!(false))
+    );
+    assert_eq!(call("extract", &swapped, &[]).0, Some(12));
+    // Of the stream as it is restored as well; by the name of the archive's file too.
+    world.remove(STREAM).await;
+    drop(world.call_restore(&swapped, &[]).expect_code(12));
+    world.remove(STREAM).await;
+    drop(
+        world
+            .call_restore(&taken.join("stream.arc.s2"), &[])
+            .expect_code(0),
+    );
+    // A whole one without a manifest does not become a sealed one.
+    let unsealed = copy("unsealed");
+    fs::remove_file(unsealed.join("lifeboat.json")).unwrap();
+    let (code, converted) = call("convert", &unsealed, &["--to", "message"]);
+    let report = Lifeboat::new().call(&["verify", converted.to_str().unwrap(), "--json"]);
+    assert_eq!(
+        (code, &report.expect_code(0).json()["sealed"]),
+        (Some(0), &json!(false))
+    );
+}
+
+/// The name of a stream is a part of paths.
+#[tokio::test]
+async fn a_name_that_leads_elsewhere_is_refused() {
+    let world = World::start_version(1, "2.15.1").await;
+    world.fill(1, &json!({})).await;
+    let taken = world.back_up(STREAM, "backup").await.directory;
+    fs::remove_file(taken.join("lifeboat.json")).unwrap();
+    for name in [
+        "../../../../escaped",
+        "/tmp/lifeboat-escaped",
+        "a/b",
+        "..",
+        "",
+    ] {
+        edit_json(&taken.join("backup.json"), |metadata| {
+            metadata["config"]["name"] = json!(name)
+        });
+        assert_eq!(verify(&taken).0, 13, "{name}");
+        for (command, more) in [("convert", &["--to", "tar"][..]), ("extract", &[])] {
+            let (code, target) = call(command, &taken, more);
+            assert_eq!(code, Some(13), "{command} {name}");
+            let left = if target.exists() {
+                entries(&target)
+            } else {
+                Vec::new()
+            };
+            assert_eq!(left, [""; 0]);
+            assert_eq!(
+                entries(target.parent().unwrap()).len(),
+                usize::from(command == "extract")
+            );
+        }
+    }
+    assert!(!Path::new("/tmp/lifeboat-escaped").exists());
+}
+
+/// Where the index is missing, or of another moment, servers rebuild it and apply the limits anew:
+/// what is read here is what they then have.
+#[tokio::test]
+async fn without_its_index_a_stream_is_what_servers_make_of_it() {
+    let world = World::start_version(1, "2.12.8").await;
+    let limits = json!({ "subjects": ["kv.>"], "max_msgs_per_subject": 1 });
+    for name in ["KEYS", "LAST"] {
+        let more = if name == "KEYS" {
+            limits.clone()
+        } else {
+            json!({ "max_msgs": 10 })
+        };
+        world.create(name, 1, &more).await;
+    }
+    for round in 0..3 {
+        for key in 0..20 {
+            let text = format!("{round}");
+            world
+                .client
+                .request(format!("kv.{key}"), text.clone().into())
+                .await
+                .unwrap();
+            world.client.request("LAST.x", text.into()).await.unwrap();
+        }
+        world.back_up("KEYS", &format!("keys-{round}")).await;
+    }
+    world.back_up("LAST", "last").await;
+    // Blocks of one moment, and the index of a later one.
+    let mut files = files_of(&world.path("keys-1"));
+    let later = files_of(&world.path("keys-2"));
+    *file(&mut files, "msgs/index.db") = file(&mut later.clone(), "msgs/index.db").clone();
+    let busy = write(&world.path("keys-1"), &files);
+    let mut files = files_of(&world.path("last"));
+    files.retain(|(path, _)| path != "msgs/index.db");
+    let bare = write(&world.path("last"), &files);
+    for (stream, backup, messages) in [("KEYS", busy, 20), ("LAST", bare, 10)] {
+        let read = crate::support::read_archive(&BackupLayout::at(&backup).archive(Form::Tar));
+        assert_eq!(read.unwrap().messages.len(), messages, "{stream}");
+        world.remove(stream).await;
+        drop(world.call_restore(&backup, &[]).expect_code(0));
+        let restored = world.picture(stream).await;
+        assert_eq!(restored.messages.len(), messages, "{stream}");
+        for form in ["tar", "message"] {
+            let (code, converted) = call("convert", &backup, &["--to", form]);
+            assert_eq!(code, Some(0), "{stream} as {form}");
+            let again = World::start_version(1, "2.15.1").await;
+            drop(again.call_restore(&converted, &[]).expect_code(0));
+            assert!(again.picture(stream).await.messages == restored.messages);
+        }
+    }
+}
+
+/// A block that is not there is missed, wherever it was, and by whoever reads.
+#[tokio::test]
+async fn a_missing_block_is_missed() {
+    let world = World::start_version(1, "2.12.8").await;
+    world
+        .create(STREAM, 1, &json!({ "max_bytes": 16 << 20 }))
+        .await;
+    world.publish_bulk(STREAM, 40, 300 << 10).await;
+    let taken = world.back_up(STREAM, "backup").await.directory;
+    let files = files_of(&taken);
+    let blocks = files
+        .iter()
+        .filter(|(path, _)| path.ends_with(".blk"))
+        .count();
+    assert!(blocks >= 3, "{blocks} blocks");
+    for number in 1..=blocks {
+        let mut fewer = files.clone();
+        fewer.retain(|(path, _)| *path != format!("msgs/{number}.blk"));
+        let changed = write(&taken, &fewer);
+        let is_last = number == blocks;
+        assert_eq!(
+            verify(&changed).0,
+            if is_last { 12 } else { 13 },
+            "block {number}"
+        );
+        // As a store's own directory nothing can have come later.
+        let store = world.path(&format!("store-{number}"));
+        for (path, content) in &fewer {
+            let path = store.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+        assert_eq!(verify(&store).0, 13, "block {number}");
+        let called = Lifeboat::new().call(&["cat", store.to_str().unwrap()]);
+        assert_eq!(called.code, Some(13));
+    }
+}
+
+/// A stream of three replicas is one that a server by itself starts.
+#[tokio::test]
+async fn extracted_streams_have_one_replica() {
+    for version in ["2.12.8", "2.15.1"] {
+        let world = World::start_version(3, version).await;
+        world.fill(3, &json!({})).await;
+        let taken = world.back_up(STREAM, "backup").await.directory;
+        let (code, data) = call("extract", &taken, &[]);
+        assert_eq!(code, Some(0));
+        let stream = data.join("jetstream/$G/streams").join(STREAM);
+        let meta = crate::backup::world::read_json(&stream.join("meta.inf"));
+        assert_eq!(meta["num_replicas"], 1);
+        assert_eq!(verify(&stream).0, 0);
+        // Another stream with the same subjects would make one of them vanish.
+        let (_, renamed) = call("convert", &taken, &["--to", "tar", "--rename", "OTHER"]);
+        let call = ["extract", renamed.to_str().unwrap(), data.to_str().unwrap()];
+        let called = Lifeboat::new().call(&call).expect_code(15);
+        assert!(called.stderr.contains("overlaps"), "{}", called.stderr);
+    }
 }
 
 /// Ctrl-C, and a kill: nothing is left that looks like a backup.

@@ -158,6 +158,54 @@ fn deep_nesting_and_wrong_metadata_are_refused() {
     }
 }
 
+/// The upper two bits of a sequence are marks in a block.
+#[test]
+fn sequences_beyond_what_servers_store_are_refused() {
+    for (sequence, last) in [((1 << 62) + 5, 1 << 62), (1 << 63, 9), (3, u64::MAX)] {
+        let state = format!(r#"{{"messages":1,"last_seq":{last},"consumer_count":0}}"#);
+        let mut bytes = MAGIC.to_vec();
+        for value in [10, 0, 0, 0, state.len() as u64] {
+            put(&mut bytes, value);
+        }
+        bytes.extend(b"state.json");
+        bytes.extend(state.bytes());
+        for value in [1, 0, sequence, 0, 1] {
+            put(&mut bytes, value);
+        }
+        bytes.extend(b"axNATSARC");
+        bytes.truncate(bytes.len() - 7);
+        bytes.extend([0; 5]);
+        assert!(
+            kinds(bytes).contains(&Kind::TooLarge),
+            "{sequence} of {last}"
+        );
+    }
+}
+
+/// A million entries of consumers, or of files that have no place there, in bounded memory and time.
+#[test]
+fn many_small_things_are_no_harm() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("many.tgz");
+    let file = fs::File::create(&path).unwrap();
+    let mut tar = Builder::new(flate2::write::GzEncoder::new(
+        file,
+        flate2::Compression::fast(),
+    ));
+    for number in 0..60_000 {
+        let mut header = Header::new_gnu();
+        header.set_size(0);
+        tar.append_data(
+            &mut header,
+            format!("msgs/{number}-{}", "x".repeat(4000)),
+            &b""[..],
+        )
+        .unwrap();
+    }
+    tar.into_inner().unwrap().finish().unwrap();
+    drop(in_little_memory(&["verify", path.to_str().unwrap()]).expect_code(13));
+}
+
 /// A file that is a gigabyte and more when it is unpacked is read in little memory.
 #[test]
 fn bombs_do_not_go_off() {

@@ -48,6 +48,8 @@ fn headers() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         3 => Just(Vec::new()),
         1 => Just(b"NATS/1.0\r\n\r\n".to_vec()),
+        // Servers take whatever a client sends as headers.
+        1 => Just(b"garbage!".to_vec()),
         3 => vec(("[A-Za-z-]{1,10}", "[ -~]{0,20}"), 1..4).prop_map(|lines| {
             let mut block = b"NATS/1.0\r\n".to_vec();
             for (name, value) in lines {

@@ -55,9 +55,12 @@ impl DirectoryFiles {
             } else {
                 format!("{under}/{name}")
             };
-            let depth = path.matches('/').count();
-            if kind.is_dir() && depth < 2 {
-                self.list(&path, files)?;
+            if kind.is_dir() {
+                // What else servers keep there, such as batches that were not committed, is no part
+                // of the stream.
+                if matches!(&*path, "msgs" | "obs") || under == "obs" {
+                    self.list(&path, files)?;
+                }
             } else if !kind.is_file() {
                 let detail = "neither a file nor a directory of a stream";
                 self.defects
@@ -94,9 +97,15 @@ impl BlockFiles for DirectoryFiles {
             if read as u64 <= LARGEST_FILE {
                 return Ok(Some((name, path)));
             }
-            let detail = format!("a file of more than {LARGEST_FILE} bytes");
+            let detail =
+                format!("a file of more than {LARGEST_FILE} bytes is too large to be read");
+            let kind = if name == FileName::Index {
+                Kind::NoIndex
+            } else {
+                Kind::TooLarge
+            };
             self.defects
-                .push(Defect::new(Kind::TooLarge, format!("`{path}`"), detail));
+                .push(Defect::new(kind, format!("`{path}`"), detail));
         }
         Ok(None)
     }

@@ -95,6 +95,22 @@ impl Index {
 }
 
 impl IndexedBlock {
+    /// How many messages it holds by what the index knows, and how many of those are there.
+    pub(in super::super) fn count(&self, present: &Sequences) -> (u64, u64) {
+        if self.is_empty() {
+            return (0, 0);
+        }
+        let span = (self.last - self.first).saturating_add(1);
+        let inside = |sequence: &u64| (self.first..=self.last).contains(sequence);
+        let deleted = self.deleted.iter().filter(inside).count() as u64;
+        let both = self
+            .deleted
+            .iter()
+            .filter(|sequence| inside(sequence) && present.contains(*sequence));
+        let there = present.count_between(self.first, self.last) - both.count() as u64;
+        (span - deleted, there)
+    }
+
     /// Whether it holds any message.
     pub(in super::super) fn is_empty(&self) -> bool {
         let span = (self.last.saturating_add(1)).saturating_sub(self.first);

@@ -17,9 +17,9 @@ pub(super) use tar_read::TarFiles;
 pub(super) use walk::walk;
 pub(super) use write::{BlockSink, BlockWriter, DirectorySink, TarSink};
 
-/// No server writes a larger file: blocks end at 8 MiB plus one message of at most 32 MiB, and an
-/// index of a million subjects, beyond which servers write none, stays below it.
-const LARGEST_FILE: u64 = 128 << 20;
+/// No server writes a larger file: blocks end at 8 MiB plus one message of at most 32 MiB. An index
+/// grows with the subjects, and beyond this it is done without.
+const LARGEST_FILE: u64 = 256 << 20;
 
 /// Reads the records of a block, without their hashes.
 #[cfg(fuzzing)]

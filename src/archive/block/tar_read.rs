@@ -199,7 +199,15 @@ impl BlockFiles for TarFiles<'_> {
             let place = format!("`{}`", path.escape_default());
             let is_file = matches!(kind, EntryType::Regular | EntryType::Continuous);
             if size > LARGEST_FILE {
-                self.found(Kind::TooLarge, &place, format!("a file of {size} bytes"));
+                let kind = match FileName::of(&path) {
+                    Ok(FileName::Index) => Kind::NoIndex,
+                    Ok(_) | Err(_) => Kind::TooLarge,
+                };
+                self.found(
+                    kind,
+                    &place,
+                    format!("a file of {size} bytes is too large to be read"),
+                );
                 self.skip(size)?;
             } else if !is_file {
                 let detail = format!("an entry of type {kind:?}, where servers write files alone");

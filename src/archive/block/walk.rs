@@ -19,6 +19,8 @@ use super::index::Index;
 use super::record::{Content, Records};
 use super::{compressed, hash};
 
+/// So much of the metadata and states of consumers is kept in memory.
+const MOST_CONSUMER_BYTES: usize = 256 << 20;
 /// What is written of an error that a server left in its archive.
 const LONGEST_ERROR: usize = 500;
 
@@ -34,6 +36,7 @@ pub(in super::super) fn walk(files: &mut dyn BlockFiles, visitor: &mut dyn Visit
         last_sequence: 0,
         has_index: false,
         consumer: None,
+        consumer_bytes: 0,
     };
     let mut content = Vec::new();
     let is_store = files.is_store();
@@ -60,6 +63,7 @@ struct Walk<'a> {
     last_sequence: u64,
     has_index: bool,
     consumer: Option<UnfinishedConsumer>,
+    consumer_bytes: usize,
 }
 
 /// The files of a consumer come one after the other.
@@ -67,6 +71,7 @@ struct UnfinishedConsumer {
     consumer: Consumer,
     meta_bytes: Vec<u8>,
     has_sum: bool,
+    has_state: bool,
 }
 
 impl Walk<'_> {
@@ -75,7 +80,8 @@ impl Walk<'_> {
     }
 
     fn file(&mut self, name: FileName, path: &str, content: &[u8], is_store: bool) -> Walked {
-        if !self.seen.insert(path.to_owned()) {
+        // What has no place in a backup is not worth remembering.
+        if name.path().is_some() && !self.seen.insert(path.to_owned()) {
             return self.found(Kind::Duplicate, path, "it is there twice");
         }
         match name {
@@ -179,6 +185,13 @@ impl Walk<'_> {
                         continue;
                     }
                     self.last_sequence = sequence;
+                    if message.has_odd_headers() {
+                        let detail = format!(
+                            "the headers of sequence {sequence} do not look like any: a client sent \
+                             them so, or their length is damaged"
+                        );
+                        self.found(Kind::OddHeaders, &place, detail)?;
+                    }
                     self.visitor.message(&message)?;
                 }
                 Ok(Content::Erased(sequence)) => {
@@ -230,8 +243,19 @@ impl Walk<'_> {
             },
             meta_bytes: content.to_owned(),
             has_sum: false,
+            has_state: false,
         });
-        Ok(())
+        self.consumer_bytes += content.len();
+        self.check_consumer_bytes()
+    }
+
+    /// Consumers are kept in memory.
+    fn check_consumer_bytes(&self) -> Walked {
+        if self.consumer_bytes <= MOST_CONSUMER_BYTES {
+            return Ok(());
+        }
+        let detail = "its consumers take more memory than those of any real stream";
+        Err(ArchiveError::unsupported("this archive", detail).into())
     }
 
     /// The consumer whose file it is; what belongs to nobody is a defect.
@@ -261,13 +285,13 @@ impl Walk<'_> {
         let Some(unfinished) = self.unfinished(name) else {
             return self.stray(name);
         };
+        unfinished.has_state = true;
         match consumer_state::decode(content, &place) {
-            Ok(state) => {
-                unfinished.consumer.state = state;
-                Ok(())
-            }
-            Err(defect) => self.visitor.defect(defect),
+            Ok(state) => unfinished.consumer.state = state,
+            Err(defect) => return self.visitor.defect(defect),
         }
+        self.consumer_bytes += content.len();
+        self.check_consumer_bytes()
     }
 
     fn finish_consumer(&mut self) -> Walked {
@@ -278,6 +302,11 @@ impl Walk<'_> {
             let place = format!("consumer {}", unfinished.consumer.name);
             let detail = "its meta.sum is missing: servers do not restore it";
             self.found(Kind::Metadata, &place, detail)?;
+        }
+        if !unfinished.has_state {
+            let place = format!("consumer {}", unfinished.consumer.name);
+            let detail = "it has no state: it begins anew";
+            self.found(Kind::NoConsumerState, &place, detail)?;
         }
         self.visitor.consumer(unfinished.consumer)
     }

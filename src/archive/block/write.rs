@@ -80,6 +80,29 @@ impl<S: BlockSink> BlockWriter<S> {
         Ok(())
     }
 
+    /// Adds a block or the index of another archive of the same stream, as it is.
+    pub(in super::super) fn copy(&mut self, name: &FileName, content: &[u8]) -> Result<()> {
+        match name {
+            FileName::Block(_) | FileName::Index => self.sink.file(name, content),
+            FileName::Meta
+            | FileName::MetaSum
+            | FileName::ConsumerMeta(_)
+            | FileName::ConsumerSum(_)
+            | FileName::ConsumerState(_)
+            | FileName::Errors
+            | FileName::Key
+            | FileName::Derived
+            | FileName::Other => Ok(()),
+        }
+    }
+
+    /// Ends a stream whose blocks were copied.
+    pub(in super::super) fn finish_copied(mut self, consumers: &[Consumer]) -> Result<()> {
+        consumers
+            .iter()
+            .try_for_each(|consumer| self.consumer(consumer))
+    }
+
     /// Begins another block when this one is full, or the gap is too large to be in one.
     fn make_room(&mut self, sequence: u64, length: usize) -> Result<()> {
         let is_full = self.block.len() + length > BLOCK_BYTES;

@@ -21,8 +21,10 @@ pub(in super::super) const MAGIC: &[u8] = b"NATSARC1";
 pub(super) const STATE: &str = "state.json";
 /// What the names of consumers begin with.
 pub(super) const CONSUMERS: &str = "consumers/";
-/// What servers accept at most as a name (`maxNameLen`).
-const LONGEST_NAME: u64 = 1 << 20;
+/// Servers accept a mebibyte (`maxNameLen`), and subjects of a block have 64 KiB.
+const LONGEST_NAME: u64 = u16::MAX as u64;
+/// Above are the bits that mark erased records and tombstones in a block.
+pub(super) const LAST_SEQUENCE: u64 = (1 << 62) - 1;
 /// No server takes a message this large; a length beyond it is damage, not data.
 const LONGEST_PART: u64 = 64 << 20;
 pub(super) const WHAT: &str = "the message archive";

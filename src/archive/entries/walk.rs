@@ -5,11 +5,12 @@ use serde_json::{Map, Value};
 
 use super::super::consumer::{Consumer, ConsumerState, is_name};
 use super::super::defect::{Defect, Kind};
+use super::super::error::ArchiveError;
 use super::super::message::Message;
 use super::super::packing::Unpacked;
 use super::super::stream_state::StreamState;
 use super::super::visitor::{Halt, Visitor, Walked};
-use super::entry::{self, CONSUMERS, Entry, STATE, Stop, WHAT};
+use super::entry::{self, CONSUMERS, Entry, LAST_SEQUENCE, STATE, Stop, WHAT};
 
 /// A consumer's entry (`SnapshotConsumerState` in `stream_backup.go`).
 #[derive(Deserialize)]
@@ -18,6 +19,9 @@ struct WrittenConsumer {
     state: Option<ConsumerState>,
 }
 
+/// So much of the configurations and states of consumers is kept in memory.
+const MOST_CONSUMER_BYTES: usize = 256 << 20;
+
 /// Walks through everything after the magic.
 pub(in super::super) fn walk(input: &mut Unpacked, visitor: &mut dyn Visitor) -> Walked {
     let mut walk = Walk {
@@ -25,6 +29,7 @@ pub(in super::super) fn walk(input: &mut Unpacked, visitor: &mut dyn Visitor) ->
         expected_consumers: 0,
         last_sequence: 0,
         entries: 0,
+        consumer_bytes: 0,
     };
     let mut content = Vec::new();
     loop {
@@ -50,6 +55,7 @@ struct Walk<'a> {
     expected_consumers: u64,
     last_sequence: u64,
     entries: u64,
+    consumer_bytes: usize,
 }
 
 impl Walk<'_> {
@@ -87,6 +93,10 @@ impl Walk<'_> {
             return self.found(Kind::Metadata, WHAT, detail);
         }
         match serde_json::from_slice::<StreamState>(entry.payload) {
+            Ok(state) if state.last_seq > LAST_SEQUENCE => {
+                let detail = format!("sequence {} is beyond what servers store", state.last_seq);
+                self.found(Kind::TooLarge, STATE, detail)
+            }
             Ok(state) => {
                 self.expected_consumers = state.consumer_count;
                 self.visitor.state(state)
@@ -116,6 +126,11 @@ impl Walk<'_> {
             }
             Err(error) => return self.found(Kind::Metadata, &place, error.to_string()),
         };
+        self.consumer_bytes += entry.payload.len();
+        if self.consumer_bytes > MOST_CONSUMER_BYTES {
+            let detail = "its consumers take more memory than those of any real stream";
+            return Err(ArchiveError::unsupported("this archive", detail).into());
+        }
         self.visitor.consumer(Consumer {
             name: name.to_owned(),
             config,
@@ -131,14 +146,23 @@ impl Walk<'_> {
             let detail = format!("sequence {sequence} comes after {last}");
             return self.found(Kind::SequenceOrder, WHAT, detail);
         }
+        if sequence > LAST_SEQUENCE {
+            let detail = format!("sequence {sequence} is beyond what servers store");
+            return self.found(Kind::TooLarge, WHAT, detail);
+        }
         self.last_sequence = sequence;
-        self.visitor.message(&Message {
+        let message = Message {
             sequence,
             subject: entry.name,
             headers: entry.headers,
             payload: entry.payload,
             time_ns: entry.time_ns,
-        })
+        };
+        if message.has_odd_headers() {
+            let detail = format!("the headers of sequence {sequence} do not look like any");
+            self.found(Kind::OddHeaders, WHAT, detail)?;
+        }
+        self.visitor.message(&message)
     }
 
     /// All consumers come before the first message.
