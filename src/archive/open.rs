@@ -172,6 +172,11 @@ impl Archive {
             unpacked.consume(head.len());
             return Ok((Reading::Entries(unpacked), Form::Message, packing));
         }
+        if packing == Packing::None && unpacked.is_no_tar()? {
+            let what = "this file";
+            let detail = "it is neither S2, gzip, a message archive nor a tar";
+            return Err(ArchiveError::unsupported(what, detail));
+        }
         Ok((Reading::Tar(unpacked), Form::Tar, packing))
     }
 

@@ -239,7 +239,7 @@ fn bombs_do_not_go_off() {
     for path in [
         bomb("tar", &tar[..tar.len() - 1024]),
         bomb("entries", &entry),
-        bomb("nothing", b""),
+        bomb("nothing", b"x"),
         gzip,
     ] {
         let called = in_little_memory(&["verify", path.to_str().unwrap()]);
@@ -283,6 +283,14 @@ fn what_is_no_backup_is_told_to_be_none() {
         drop(call(&path).expect_code(13));
     }
     drop(call(home.path().join("file/..").as_path()).expect_code(1));
+    let other = home.path().join("picture.png");
+    fs::write(&other, [7; 2000]).unwrap();
+    let called = call(&other).expect_code(16);
+    assert!(
+        called.stderr.contains("neither S2, gzip"),
+        "{}",
+        called.stderr
+    );
     let empty = home.path().join("empty");
     fs::create_dir(&empty).unwrap();
     let called = call(&empty).expect_code(13);

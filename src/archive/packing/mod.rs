@@ -161,6 +161,17 @@ impl Unpacked {
         Ok(())
     }
 
+    /// Whether it begins with something long enough for a tar's header, and that is none.
+    pub(super) fn is_no_tar(&mut self) -> Result<bool> {
+        const HEADER: usize = 512;
+        let at_hand = self.fill()?;
+        let Some(header) = at_hand.get(..HEADER) else {
+            return Ok(false);
+        };
+        let is_zero = header.iter().all(|byte| *byte == 0);
+        Ok(!is_zero && !header[257..].starts_with(b"ustar"))
+    }
+
     /// Passes over what is at hand.
     pub(super) fn consume(&mut self, count: usize) {
         self.at = self.piece.len().min(self.at + count);
