@@ -50,7 +50,8 @@ async fn make(docker: &Docker, server: &ServerBinary) -> Result<String> {
     if let Some(id) = find(docker, &name, &server.sha256).await? {
         return Ok(id);
     }
-    let lock = tokio::task::spawn_blocking(lock_images);
+    let binary = server.path.clone();
+    let lock = tokio::task::spawn_blocking(move || lock_binary(&binary));
     let _lock = lock
         .await
         .map_err(failed("waiting for other programs"))?
@@ -102,11 +103,10 @@ async fn import(docker: &Docker, server: &ServerBinary, tag: &str) -> Result<()>
         .map_err(failed(format!("making the image {REPOSITORY}:{tag}")))
 }
 
-/// Waits for the lock under which images are made on this machine.
-fn lock_images() -> std::io::Result<File> {
-    let uid = rustix::process::getuid().as_raw();
-    let path = std::env::temp_dir().join(format!("lifeboat-images-{uid}.lock"));
-    let lock = File::create(path)?;
+/// Waits for the lock under which the image of a binary is made: on the binary itself, so that no
+/// file of a lock is left anywhere.
+fn lock_binary(binary: &Path) -> std::io::Result<File> {
+    let lock = File::open(binary)?;
     lock.lock()?;
     Ok(lock)
 }
