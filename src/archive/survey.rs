@@ -235,15 +235,24 @@ impl Surveyor {
         self.survey.last_sequence = self.survey.last_sequence.max(index.last_sequence);
     }
 
-    /// Blocks that the index lists with messages, and what is missing in those that are there. Of
-    /// the last one, and of those after it, a tar has what there was when it was written: less than
-    /// the index, which comes later. In a store nothing comes later.
+    /// Blocks that the index lists with messages and that are not there, and what is missing in
+    /// those that are.
+    ///
+    /// An index that servers believe knows all of them. Another one is newer than the blocks in a
+    /// tar, whose last block and what follows it had less when it was written. In a store it is
+    /// older: whole blocks may be gone since then, but the last one only makes way for a later one.
     fn find_absent(&mut self, index: &Index, present: &Sequences) {
         let newest = self.blocks.keys().next_back().copied().unwrap_or(0);
+        let is_believed = self.is_believed(index);
         for (number, block) in &index.blocks {
             let place = format!("block {number}");
-            let is_later = *number > newest || (*number == newest && !self.is_believed(index));
-            if block.is_empty() || (is_later && !self.is_store) {
+            let is_known = is_believed
+                || if self.is_store {
+                    *number > newest
+                } else {
+                    *number < newest
+                };
+            if !is_known || block.is_empty() {
                 continue;
             }
             let (counted, there) = block.count(present);

@@ -479,6 +479,31 @@ async fn a_missing_block_is_missed() {
     }
 }
 
+/// After a crash the index of a store may be an old one: blocks that it lists may be gone by now, as
+/// those of a queue that was worked off.
+#[tokio::test]
+async fn an_old_index_proves_nothing_of_blocks_that_are_gone() {
+    let world = World::start_version(1, "2.12.8").await;
+    world
+        .create(STREAM, 1, &json!({ "max_bytes": 16 << 20 }))
+        .await;
+    world.publish_bulk(STREAM, 20, 300 << 10).await;
+    let early = files_of(&world.back_up(STREAM, "early").await.directory);
+    world.publish_bulk(STREAM, 20, 300 << 10).await;
+    let mut files = files_of(&world.back_up(STREAM, "later").await.directory);
+    *file(&mut files, "msgs/index.db") = file(&mut early.clone(), "msgs/index.db").clone();
+    files.retain(|(path, _)| path != "msgs/1.blk");
+    let store = world.path("store");
+    for (path, content) in &files {
+        let path = store.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    let (code, kinds) = verify(&store);
+    assert_eq!(code, 0, "{kinds:?}");
+    assert!(kinds.contains(&String::from("index-differs")), "{kinds:?}");
+}
+
 /// A stream of three replicas is one that a server by itself starts.
 #[tokio::test]
 async fn extracted_streams_have_one_replica() {
