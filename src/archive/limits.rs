@@ -40,9 +40,11 @@ impl Limits {
                 .ok()
                 .filter(|limit| *limit > 0)
         };
+        // A stream that refuses what is too much evicts nothing when it starts.
+        let evicts = config.get("discard").is_none_or(|discard| discard != "new");
         Self {
-            messages: limit("max_msgs"),
-            bytes: limit("max_bytes"),
+            messages: limit("max_msgs").filter(|_| evicts),
+            bytes: limit("max_bytes").filter(|_| evicts),
             per_subject: limit("max_msgs_per_subject"),
         }
     }
@@ -54,7 +56,8 @@ pub(super) fn apply(archive: &Archive, survey: &mut Survey) -> Result<()> {
         return Ok(());
     };
     let limits = Limits::of(&meta.config);
-    let had = survey.live.len();
+    let before = survey.live.clone();
+    let had = before.len();
     if let Some(most) = limits.messages {
         drop_first(&mut survey.live, had.saturating_sub(most));
     }
@@ -66,6 +69,8 @@ pub(super) fn apply(archive: &Archive, survey: &mut Survey) -> Result<()> {
     }
     if survey.live.len() != had {
         survey.sums = None;
+        survey.evicted = before;
+        survey.evicted.subtract(&survey.live);
     }
     Ok(())
 }
@@ -137,4 +142,30 @@ fn drop_per_subject(archive: &Archive, live: &mut Sequences, most: u64) -> Resul
     })?;
     live.subtract(&evicted);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_stream_that_refuses_what_is_too_much_evicts_only_by_subject() {
+        let limits = |discard: &str| {
+            let config = json!({
+                "discard": discard, "max_msgs": 5, "max_bytes": -1, "max_msgs_per_subject": 2,
+            });
+            Limits::of(config.as_object().unwrap())
+        };
+        let (old, new) = (limits("old"), limits("new"));
+        assert_eq!(
+            (old.messages, old.bytes, old.per_subject),
+            (Some(5), None, Some(2))
+        );
+        assert_eq!(
+            (new.messages, new.bytes, new.per_subject),
+            (None, None, Some(2))
+        );
+    }
 }

@@ -36,6 +36,11 @@ pub struct Survey {
     pub state: Option<StreamState>,
     /// The messages that a server which restores it has.
     pub live: Sequences,
+    /// Messages that are there, and that a server would evict at once by the stream's limits.
+    pub evicted: Sequences,
+    /// Whether it is a store's own directory, in which nothing was written later than the index
+    /// alone.
+    pub is_store: bool,
     /// The last sequence in it, which a deleted message may have held.
     pub last_sequence: u64,
     /// The last sequence its index speaks of. In a tar the index may be newer than the blocks:
@@ -115,8 +120,6 @@ pub(super) struct Surveyor {
     deleted: SequenceCollector,
     /// The last sequence of each block; 0 for one without messages.
     blocks: BTreeMap<u64, u64>,
-    /// Whether it is a store, in which nothing was written later than anything else.
-    is_store: bool,
     consumer_names: HashSet<String>,
     block: u64,
     last_hash: [u8; 8],
@@ -133,6 +136,8 @@ impl Surveyor {
                 meta: None,
                 state: None,
                 live: Sequences::default(),
+                evicted: Sequences::default(),
+                is_store,
                 last_sequence: 0,
                 indexed_sequence: 0,
                 indexed_messages: None,
@@ -145,7 +150,6 @@ impl Surveyor {
             present: SequenceCollector::default(),
             deleted: SequenceCollector::default(),
             blocks: BTreeMap::new(),
-            is_store,
             consumer_names: HashSet::new(),
             block: 0,
             last_hash: [0; 8],
@@ -247,7 +251,7 @@ impl Surveyor {
         for (number, block) in &index.blocks {
             let place = format!("block {number}");
             let is_known = is_believed
-                || if self.is_store {
+                || if self.survey.is_store {
                     *number > newest
                 } else {
                     *number < newest

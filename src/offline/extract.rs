@@ -111,7 +111,8 @@ fn write(original: &Original, directory: &Path, on_read: Option<&OnRead>) -> Res
             digest.add(message);
             Ok(ControlFlow::Continue(()))
         })?;
-    if survey.form == Form::Tar && has_its_name {
+    // An index that does not belong to the blocks would be read otherwise in a store.
+    if survey.form == Form::Tar && survey.is_exact && has_its_name {
         copy_blocks(stream, directory)?;
     } else {
         write_directory(stream, directory)?;

@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use super::error::Result;
 use super::filter::Filter;
 use super::look::Look;
-use crate::archive::{ArchiveError, Form, Level, Message, OnRead, Severity};
+use super::verify::examine;
+use crate::archive::{ArchiveError, Form, Level, Message, OnRead};
 
 /// How a reading of messages ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,16 +31,22 @@ pub fn read_messages(
 ) -> Result<ReadMessages> {
     let archive = look.require_archive()?;
     let archive = archive.telling(on_read);
-    let survey = match archive.form()? {
+    let examined = match archive.form()? {
         Form::Message => None,
-        Form::Tar => Some(archive.survey(Level::Content)?),
+        Form::Tar => Some(examine(look, Level::Content, on_read)?),
     };
-    let live = survey.as_ref().map(|survey| &survey.live);
+    let survey = examined
+        .as_ref()
+        .and_then(|examined| examined.survey.as_ref());
+    let live = survey.map(|survey| &survey.live);
+    let (mut seen, mut is_whole) = (0, true);
     let mut messages = 0;
     archive.messages(live, &mut |message| {
         if message.sequence > *filter.sequences.end() || messages >= filter.limit {
+            is_whole = false;
             return Ok(ControlFlow::Break(()));
         }
+        seen += 1;
         if filter.takes(message) {
             take(message).map_err(ArchiveError::io("writing a message"))?;
             messages += 1;
@@ -47,12 +54,17 @@ pub fn read_messages(
         Ok(ControlFlow::Continue(()))
     })?;
     // Damage that has no place among the messages, such as a block that is not there.
-    let mut lacks = Vec::new();
-    if let Some(survey) = &survey {
+    if let Some(survey) = survey {
         survey.check()?;
-        let found = survey.defects.kept().iter();
-        let found = found.filter(|defect| defect.severity == Severity::Lack);
-        lacks.extend(found.map(ToString::to_string));
+    }
+    let mut lacks = examined.map_or_else(Vec::new, |examined| examined.lacks());
+    if let (true, Form::Message, Some(state)) = (is_whole, archive.form()?, look.state())
+        && seen < state.messages
+    {
+        lacks.push(format!(
+            "the stream had {} messages, {seen} are there",
+            state.messages
+        ));
     }
     Ok(ReadMessages { messages, lacks })
 }

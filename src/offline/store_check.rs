@@ -50,8 +50,14 @@ pub(super) fn check_store(data: &Path, account: &str, new_account: bool) -> Resu
                           one above it, which is what store_dir is in the server's configuration";
             return Err(refused(data, reason));
         }
-        let mut entries = fs::read_dir(data).map_err(OfflineError::io("reading", data))?;
-        if entries.next().is_some() {
+        let entries = fs::read_dir(data).map_err(OfflineError::io("reading", data))?;
+        let names = entries.flatten().map(|entry| entry.file_name());
+        // What a file system of its own has, and what is hidden, is nobody's data.
+        let mut names = names.filter(|name| {
+            let name = name.to_string_lossy();
+            name != "lost+found" && !name.starts_with('.')
+        });
+        if names.next().is_some() {
             let reason = "it is neither empty nor a data directory: there is no `jetstream` in it";
             return Err(refused(data, reason));
         }

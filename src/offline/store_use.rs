@@ -88,18 +88,22 @@ fn identities(path: &Path, depth: usize, into: &mut HashSet<Identity>) -> std::i
     Ok(())
 }
 
-/// How a process uses the directory.
-fn uses(process: &Path, data: &Path, ours: &HashSet<Identity>) -> Use {
-    for open in fs::read_dir(process.join("fd"))
+/// Whether a process has any of these files open.
+fn has_open(process: &Path, ours: &HashSet<Identity>) -> bool {
+    let open = fs::read_dir(process.join("fd"))
         .into_iter()
         .flatten()
-        .flatten()
-    {
-        if let Ok(file) = fs::metadata(open.path())
-            && ours.contains(&(file.dev(), file.ino()))
-        {
-            return Use::Yes(String::from("has files in it open"));
-        }
+        .flatten();
+    let files = open.filter_map(|open| fs::metadata(open.path()).ok());
+    files
+        .into_iter()
+        .any(|file| ours.contains(&(file.dev(), file.ino())))
+}
+
+/// How a process uses the directory.
+fn uses(process: &Path, data: &Path, ours: &HashSet<Identity>) -> Use {
+    if has_open(process, ours) {
+        return Use::Yes(String::from("has files in it open"));
     }
     // What has ended meanwhile has no command line either.
     let line = fs::read(process.join("cmdline")).unwrap_or_default();
@@ -107,7 +111,9 @@ fn uses(process: &Path, data: &Path, ours: &HashSet<Identity>) -> Use {
         .split(|byte| *byte == 0)
         .map(String::from_utf8_lossy)
         .collect();
-    if !is_server(process, &arguments) {
+    let is_server = is_server(process, &arguments);
+    let config = option(&arguments, &["c", "config"]);
+    if !is_server && config.is_none() {
         return Use::No;
     }
     let Ok(own) = fs::metadata(data) else {
@@ -117,6 +123,16 @@ fn uses(process: &Path, data: &Path, ours: &HashSet<Identity>) -> Use {
         let found = fs::metadata(seen_by(process, named));
         found.is_ok_and(|found| (found.dev(), found.ino()) == (own.dev(), own.ino()))
     };
+    if !is_server {
+        // Whatever it is called, a configuration that names the directory is one of a server.
+        let path = config.map(|config| seen_by(process, Path::new(config)));
+        return match path.map(|path| stores_of(&path)) {
+            Some(Stores::Named(stores)) if stores.iter().any(|store| is_data(Path::new(store))) => {
+                Use::Yes(String::from("has a configuration that names it"))
+            }
+            Some(_) | None => Use::No,
+        };
+    }
     if fs::read_dir(process.join("root")).is_err() {
         return Use::Unknown(String::from("it is another user's"));
     }
@@ -127,7 +143,7 @@ fn uses(process: &Path, data: &Path, ours: &HashSet<Identity>) -> Use {
             Use::No
         };
     }
-    if let Some(config) = option(&arguments, &["c", "config"]) {
+    if let Some(config) = config {
         let path = seen_by(process, Path::new(config));
         match stores_of(&path) {
             Stores::Unknown(why) => return Use::Unknown(why),
@@ -135,7 +151,14 @@ fn uses(process: &Path, data: &Path, ours: &HashSet<Identity>) -> Use {
                 let how = format!("is a nats-server whose configuration ({config}) names it");
                 return Use::Yes(how);
             }
-            Stores::Named(stores) if !stores.is_empty() => return Use::No,
+            Stores::Named(stores) if !stores.is_empty() => {
+                let is_there =
+                    |store: &String| fs::metadata(seen_by(process, Path::new(store))).is_ok();
+                if stores.iter().all(is_there) {
+                    return Use::No;
+                }
+                return Use::Unknown(String::from("its configuration names what is not there"));
+            }
             Stores::Named(_) => {}
         }
     }
@@ -235,6 +258,9 @@ fn stores_of(config: &Path) -> Stores {
         if KEYS.contains(&&*key) && value.starts_with('$') {
             return Stores::Unknown(String::from("its configuration uses a variable"));
         }
+        if KEYS.contains(&&*key) && value.is_empty() {
+            return Stores::Unknown(String::from("its configuration names it on another line"));
+        }
         if KEYS.contains(&&*key) {
             stores.push(value.trim_matches(['"', '\'']).to_owned());
         }
@@ -242,15 +268,17 @@ fn stores_of(config: &Path) -> Stores {
     Stores::Named(stores)
 }
 
-/// A line up to its comment, which `#` and `//` begin outside of quotes.
+/// A line up to its comment, which `#` and `//` begin outside of quotes and of what they are a part of.
 fn without_comment(line: &str) -> &str {
-    let mut quote = None;
+    let (mut quote, mut before) = (None, ' ');
     for (at, c) in line.char_indices() {
+        let begins = before.is_whitespace() || "{},;".contains(before);
+        before = c;
         match quote {
             Some(open) if c == open => quote = None,
             Some(_) => {}
             None if c == '"' || c == '\'' => quote = Some(c),
-            None if c == '#' || line[at..].starts_with("//") => return &line[..at],
+            None if begins && (c == '#' || line[at..].starts_with("//")) => return &line[..at],
             None => {}
         }
     }
@@ -288,6 +316,7 @@ mod tests {
             "jetstream { store_dir: \"/data\" }",
             "jetstream: {\n  max_mem: 1G\n  store_dir = /data # where it is\n}",
             "jetstream {StoreDir '/data'} // there",
+            "jetstream { store_dir: /data } #there",
             "# store_dir: /other\njetstream { \"store_dir\": \"/data\", max_mem: 1G }",
         ] {
             assert_eq!(
@@ -297,7 +326,13 @@ mod tests {
             );
         }
         assert_eq!(told("port: 4222"), Stores::Named(Vec::new()));
-        for text in ["include ./js.conf", "jetstream { store_dir: $STORE }"] {
+        let doubled = told("jetstream { store_dir: /a//data }");
+        assert_eq!(doubled, Stores::Named(vec![String::from("/a//data")]));
+        for text in [
+            "include ./js.conf",
+            "jetstream { store_dir: $STORE }",
+            "jetstream {\n store_dir:\n  /data\n}",
+        ] {
             assert!(matches!(told(text), Stores::Unknown(_)), "{text}");
         }
     }

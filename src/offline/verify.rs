@@ -210,6 +210,7 @@ fn compare_metadata(look: &Look, survey: &Survey) -> Vec<Defect> {
         && let Some(counted) = survey.indexed_messages
         && survey.live.len() < counted
         && !survey.is_exact
+        && !survey.is_store
     {
         let detail = format!(
             "its index, which was written later, counts {counted} messages, {} are there",
@@ -219,7 +220,18 @@ fn compare_metadata(look: &Look, survey: &Survey) -> Vec<Defect> {
     }
     if let Some(state) = look.state() {
         // What was published since then may be in a tar as well, and counts for nothing here.
-        let held = survey.live.count_to(state.last_seq);
+        // What is evicted for newer messages was there.
+        let held = survey.live.count_to(state.last_seq) + survey.evicted.count_to(state.last_seq);
+        if let Some(own) = &survey.state
+            && (own.messages, own.last_seq) != (state.messages, state.last_seq)
+        {
+            let detail = format!(
+                "it speaks of {} messages up to sequence {}, the archive of {} up to {}: they do not \
+                 belong together",
+                state.messages, state.last_seq, own.messages, own.last_seq
+            );
+            found(Kind::Metadata, "backup.json", detail);
+        }
         if held < state.messages {
             let detail = format!(
                 "the stream had {} messages when the backup began, {held} of them are there: the \
