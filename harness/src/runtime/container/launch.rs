@@ -47,8 +47,18 @@ pub(super) fn config(cluster: &ClusterSettings, node: &NodeSettings) -> String {
 impl NodeContainer {
     /// Starts the server, in a new container when there is none that will do, and waits until
     /// it listens.
-    pub(super) async fn launch(&self, config: String, node: &str) -> Result<Addresses> {
+    pub(super) async fn launch(
+        &self,
+        config: String,
+        node: &str,
+        launch: u64,
+    ) -> Result<Addresses> {
         let _launching = self.launching.lock().await;
+        if !self.is_latest(launch) {
+            return Err(self.failed("starting")(
+                "it was given up, and started again",
+            ));
+        }
         let mut record = self.record.lock().await;
         record.config = config;
         if record.outdated {
@@ -59,6 +69,8 @@ impl NodeContainer {
         }
         let started = match &record.container {
             Some(container) => {
+                // Left by a start that was given up.
+                self.end().await?;
                 self.hand_in_config(&record.config).await?;
                 container.start().await
             }

@@ -176,12 +176,14 @@ impl Host for ContainerHost {
     ) -> Result<Addresses> {
         let config = launch::config(cluster, node);
         let (container, name) = (self.node(key), node.name.clone());
+        let launch = container.next_launch();
         let mut unproven = Unproven {
             engine: self.shared.engine.clone(),
             node: Some(Arc::clone(&container)),
+            launch,
         };
         let launched = self
-            .run(async move { container.launch(config, &name).await })
+            .run(async move { container.launch(config, &name, launch).await })
             .await;
         unproven.node = None;
         launched
@@ -276,6 +278,8 @@ impl Drop for ContainerHost {
 struct Unproven {
     engine: Engine,
     node: Option<Arc<NodeContainer>>,
+    /// Which of its starts.
+    launch: u64,
 }
 
 impl Drop for Unproven {
@@ -283,8 +287,8 @@ impl Drop for Unproven {
         let (Some(node), Ok(talk)) = (self.node.take(), engine::talk()) else {
             return;
         };
-        let engine = self.engine.clone();
-        talk.spawn(async move { engine.run(async move { node.give_up().await }).await });
+        let (engine, launch) = (self.engine.clone(), self.launch);
+        talk.spawn(async move { engine.run(async move { node.give_up(launch).await }).await });
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use testcontainers::bollard::Docker;
@@ -21,6 +23,7 @@ use super::engine::{failed, is_absent};
 use super::volume::{self, Volume};
 use crate::error::{Error, Result, io_error};
 use crate::runtime::{NodeKey, Signal, StoreArea};
+use crate::wait::{Probe, until};
 
 /// Where the volume is in a container.
 pub(super) const VOLUME: &str = "/data";
@@ -28,6 +31,8 @@ pub(super) const VOLUME: &str = "/data";
 pub(super) const STORE: &str = "/data/store";
 /// More memory than any machine has: what an engine takes for no limit at all.
 const NO_LIMIT: i64 = 1 << 50;
+/// How long a killed server may take to be gone.
+const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
 /// A node, as the engine has it.
 #[derive(Debug)]
@@ -38,6 +43,8 @@ pub(super) struct NodeContainer {
     pub(super) record: Mutex<Record>,
     /// Held while the server starts.
     pub(super) launching: Mutex<()>,
+    /// How often it was told to start: a start that was given up must not end a later one.
+    launches: AtomicU64,
 }
 
 /// What changes of a node.
@@ -64,7 +71,18 @@ impl NodeContainer {
             name,
             record: Mutex::default(),
             launching: Mutex::default(),
+            launches: AtomicU64::new(0),
         }
+    }
+
+    /// The number of a start that begins now.
+    pub(super) fn next_launch(&self) -> u64 {
+        self.launches.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Whether no start has begun since that one.
+    pub(super) fn is_latest(&self, launch: u64) -> bool {
+        self.launches.load(Ordering::SeqCst) == launch
     }
 
     pub(super) fn docker(&self) -> &Docker {
@@ -289,10 +307,30 @@ impl NodeContainer {
         let _saved = self.copy_store(&StoreArea::All, &to.join("store")).await;
     }
 
-    /// Ends a server whose start was given up, once that has come to its end.
-    pub(super) async fn give_up(&self) -> Result<()> {
+    /// Ends a server whose start was given up, once that has come to its end. A later start ends
+    /// it before it begins.
+    pub(super) async fn give_up(&self, launch: u64) -> Result<()> {
         let _launching = self.launching.lock().await;
-        self.kill("SIGKILL").await
+        if self.is_latest(launch) {
+            self.kill("SIGKILL").await?;
+        }
+        Ok(())
+    }
+
+    /// Ends what still runs in the container.
+    pub(super) async fn end(&self) -> Result<()> {
+        if self.exited().await?.is_some() {
+            return Ok(());
+        }
+        self.kill("SIGKILL").await?;
+        until(ENDS_WITHIN, || async {
+            match self.exited().await {
+                Ok(Some(_)) => Probe::Ready(()),
+                seen => Probe::Pending(format!("{seen:?}")),
+            }
+        })
+        .await
+        .map_err(self.failed("ending"))
     }
 
     /// Removes the container.
