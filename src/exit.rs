@@ -18,7 +18,7 @@ pub enum Exit {
     Inconclusive = 11,
     /// A backup lacks something.
     Incomplete = 12,
-    /// A backup is damaged, or was never sealed.
+    /// A backup is damaged, or was interrupted while it was made.
     Damaged = 13,
     /// A server, or its binary, is not to be had.
     NotReady = 14,

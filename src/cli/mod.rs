@@ -13,11 +13,11 @@ const EXIT_CODES: &str = "\
 Exit codes:
     0  done, or every verdict as expected
     1  something nobody foresaw
-    2  the command line or a scenario file is wrong
+    2  the command line, a scenario file or an argument is wrong
    10  a promise was broken (or held where a known defect should break it)
    11  a drill could not tell, and none was broken; or a restored stream could not be compared
    12  a backup lacks something
-   13  a backup is damaged or was never sealed
+   13  a backup is damaged, or was interrupted while it was made
    14  a server or its binary is not to be had
    15  refused by a precondition, such as a stream that exists
    16  an archive of a form this version does not read
