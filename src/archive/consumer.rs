@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::defect::{Defect, Kind};
+use super::error::ArchiveError;
 use crate::model::{ConsumerPosition, SequencePair};
 
 /// A consumer in an archive.
@@ -120,6 +121,25 @@ impl Consumer {
             defects.push(Defect::new(Kind::ConsumerState, &place, detail));
         }
         defects
+    }
+}
+
+/// How much memory the consumers of an archive take, who are kept as a whole.
+#[derive(Debug, Default)]
+pub(super) struct ConsumerMemory(usize);
+
+impl ConsumerMemory {
+    /// No real stream's consumers take more.
+    const MOST: usize = 256 << 20;
+
+    /// Takes so many bytes more.
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), ArchiveError> {
+        self.0 += bytes;
+        if self.0 <= Self::MOST {
+            return Ok(());
+        }
+        let detail = "its consumers take more memory than those of any real stream";
+        Err(ArchiveError::unsupported("this archive", detail))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Reads the integers of the server's formats from a byte slice, never past its end.
 
-use super::varint::unzigzag;
+use std::convert::Infallible;
+
+use super::varint::{Uvarint, read_uvarint, unzigzag};
 
 /// A position in a slice. Every read says `None` when the slice ends too early.
 #[derive(Debug, Clone, Copy)]
@@ -41,19 +43,11 @@ impl<'a> Cursor<'a> {
 
     /// An unsigned integer of seven bits a byte, as Go's `binary.Uvarint` reads it.
     pub(super) fn uvarint(&mut self) -> Option<u64> {
-        let mut value = 0_u64;
-        for shift in (0..u64::BITS).step_by(7) {
-            let [byte] = self.array()?;
-            let bits = u64::from(byte & 0x7f);
-            if shift == 63 && bits > 1 {
-                return None;
-            }
-            value |= bits << shift;
-            if byte & 0x80 == 0 {
-                return Some(value);
-            }
+        let next = || Ok::<_, Infallible>(self.array().map(|[byte]| byte));
+        match read_uvarint(next) {
+            Ok(Uvarint::Value(value)) => Some(value),
+            Ok(Uvarint::Nothing | Uvarint::CutOff | Uvarint::TooLong) => None,
         }
-        None
     }
 
     /// A signed integer in zigzag form, as Go's `binary.Varint` reads it.

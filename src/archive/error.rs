@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::defect::Defect;
+use super::defect::{Defect, Defects};
 
 /// The result of reading or writing an archive.
 pub type Result<T, E = ArchiveError> = std::result::Result<T, E>;
@@ -51,6 +51,19 @@ impl ArchiveError {
         Self::Unsupported {
             what: what.into(),
             detail: detail.into(),
+        }
+    }
+}
+
+impl Defects {
+    /// Whether none of them is damage.
+    ///
+    /// # Errors
+    /// With the first that is.
+    pub fn check(&self) -> Result<()> {
+        match self.first_damage() {
+            Some(defect) => Err(ArchiveError::Damaged(defect.clone())),
+            None => Ok(()),
         }
     }
 }

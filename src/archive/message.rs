@@ -55,5 +55,8 @@ impl<'a> Message<'a> {
     }
 }
 
+/// The last sequence that servers can store: above are the bits that mark erased records and
+/// tombstones in a block.
+pub(super) const LAST_SEQUENCE: u64 = (1 << 62) - 1;
 /// What a record takes without subject, headers and payload.
 pub(super) const RECORD_BYTES: usize = 30;

@@ -84,14 +84,6 @@ impl Sequences {
     }
 }
 
-impl FromIterator<u64> for Sequences {
-    fn from_iter<T: IntoIterator<Item = u64>>(sequences: T) -> Self {
-        Self {
-            map: sequences.into_iter().collect(),
-        }
-    }
-}
-
 impl SequenceCollector {
     /// Adds one. Says no when there are more places in the set than any stream has.
     pub(super) fn push(&mut self, sequence: u64) -> bool {

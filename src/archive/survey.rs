@@ -73,10 +73,7 @@ impl Survey {
     /// # Errors
     /// With the first thing that is.
     pub fn check(&self) -> Result<()> {
-        match self.defects.first_damage() {
-            Some(defect) => Err(ArchiveError::Damaged(defect.clone())),
-            None => Ok(()),
-        }
+        self.defects.check()
     }
 }
 
@@ -94,7 +91,7 @@ pub struct Figures {
 }
 
 /// Messages, summed up.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Sums {
     /// What they take in a stream's blocks.
     pub bytes: u64,
@@ -335,6 +332,17 @@ impl Visitor for Surveyor {
 
     fn message(&mut self, message: &Message<'_>) -> Walked {
         let sequence = message.sequence;
+        if message.has_odd_headers() {
+            let place = match self.survey.form {
+                Form::Tar => format!("block {}", self.block),
+                Form::Message => String::from("the message archive"),
+            };
+            let detail = format!(
+                "the headers of sequence {sequence} do not look like any: a client sent them so, or \
+                 their length is damaged"
+            );
+            self.found(Kind::OddHeaders, &place, detail);
+        }
         self.survey.figures.messages += 1;
         if let Some(sums) = &mut self.survey.sums {
             sums.add(message);

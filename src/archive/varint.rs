@@ -1,4 +1,41 @@
-//! Writes integers of seven bits a byte, as Go's `binary` package does. [`super::cursor`] reads them.
+//! Integers of seven bits a byte, as Go's `binary` package writes and reads them.
+
+/// What reading an unsigned integer gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Uvarint {
+    /// The integer.
+    Value(u64),
+    /// There was nothing to read.
+    Nothing,
+    /// The bytes ended inside it.
+    CutOff,
+    /// It has more than 64 bits.
+    TooLong,
+}
+
+/// Reads an unsigned integer byte by byte (`binary.Uvarint`).
+pub(super) fn read_uvarint<E>(
+    mut next: impl FnMut() -> Result<Option<u8>, E>,
+) -> Result<Uvarint, E> {
+    let mut value = 0_u64;
+    for shift in (0..u64::BITS).step_by(7) {
+        let Some(byte) = next()? else {
+            return Ok(match shift {
+                0 => Uvarint::Nothing,
+                _ => Uvarint::CutOff,
+            });
+        };
+        let bits = u64::from(byte & 0x7f);
+        if shift == 63 && bits > 1 {
+            break;
+        }
+        value |= bits << shift;
+        if byte & 0x80 == 0 {
+            return Ok(Uvarint::Value(value));
+        }
+    }
+    Ok(Uvarint::TooLong)
+}
 
 /// Appends an unsigned integer (`binary.PutUvarint`).
 pub(super) fn put_uvarint(into: &mut Vec<u8>, mut value: u64) {

@@ -73,13 +73,18 @@ where
     sink.finish()?.finish().map_err(failed())
 }
 
-/// Writes the files of a stream into an empty directory, as a standalone server keeps them.
+/// Writes the files of a stream into an empty directory, as a standalone server keeps them. `see` is
+/// shown every message on the way.
 ///
 /// # Errors
 /// As [`write_tar`].
-pub fn write_directory(stream: Stream<'_>, directory: &Path) -> Result<()> {
+pub fn write_directory(
+    stream: Stream<'_>,
+    directory: &Path,
+    see: &mut dyn FnMut(&Message<'_>),
+) -> Result<()> {
     let sink = DirectorySink::new(directory.to_owned());
-    write_blocks(stream, sink, &mut |_| {}).map(drop)
+    write_blocks(stream, sink, see).map(drop)
 }
 
 fn write_blocks<S: BlockSink>(

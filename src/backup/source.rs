@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::error::{BackupError, Result};
-use crate::archive::{Archive, ArchiveError, Kind, Level, Survey};
+use crate::archive::{Archive, Kind, Level, Survey};
 use crate::offline::{Look, Manifest, examine};
 
 /// A backup that was opened and read to its end.
@@ -46,19 +46,13 @@ impl StreamBackup {
             return Err(wrong(defect.to_string()));
         }
         let read = look.clone();
-        let examined = tokio::task::spawn_blocking(move || examine(&read, Level::Content, None));
-        let examined = examined.await.map_err(|error| BackupError::Io {
-            what: String::from("reading the archive"),
-            source: std::io::Error::other(error),
-        })??;
+        let examined = aside(move || Ok(examine(&read, Level::Content, None)?)).await?;
         // What contradicts the backup's own account of itself, before what is wrong in the archive.
         let defects = examined.defects.kept().iter();
         if let Some(defect) = defects.clone().find(|defect| defect.kind == Kind::Manifest) {
             return Err(wrong(defect.to_string()));
         }
-        if let Some(defect) = examined.defects.first_damage() {
-            return Err(ArchiveError::Damaged(defect.clone()).into());
-        }
+        examined.defects.check()?;
         let lacks = examined.lacks();
         let (Some(archive), Some(survey), Some(metadata)) =
             (look.archive, examined.survey, look.metadata)
@@ -84,13 +78,18 @@ impl StreamBackup {
     }
 }
 
-/// Reads an archive to its end, without blocking the runtime.
-pub(super) async fn survey(path: &Path) -> Result<(Archive, Survey)> {
+/// Reads an archive to its end; damage is an error.
+pub(super) async fn survey(path: &Path) -> Result<Survey> {
     let archive = Archive::open(path)?;
-    let read = archive.clone();
-    let read = tokio::task::spawn_blocking(move || read.survey(Level::Content)).await;
-    match read {
-        Ok(survey) => Ok((archive, survey?)),
+    let survey = aside(move || Ok(archive.survey(Level::Content)?)).await?;
+    survey.check()?;
+    Ok(survey)
+}
+
+/// Works on a thread of its own, so that the runtime is not blocked.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
         Err(error) => Err(BackupError::Io {
             what: String::from("reading the archive"),
             source: std::io::Error::other(error),

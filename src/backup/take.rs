@@ -5,17 +5,14 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::error::{BackupError, Result};
 use super::{Progress, source};
-use crate::archive::{BackupLayout, Consumer, MANIFEST_FILE, METADATA_FILE, Survey};
+use crate::archive::{BackupLayout, MANIFEST_FILE, Survey};
 use crate::jetstream::{Connection, Snapshot, SnapshotOptions};
-use crate::offline::{FORMAT, Manifest, Staging, hex};
+use crate::offline::{Digesting, Manifest, Staging};
 
 /// How to take a backup.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,13 +30,6 @@ pub struct BackupSummary {
     pub manifest: Manifest,
     /// How long it took.
     pub elapsed: Duration,
-}
-
-/// `backup.json`, as the `nats` CLI reads and writes it.
-#[derive(Serialize)]
-struct Metadata<'a> {
-    config: &'a Value,
-    state: &'a Value,
 }
 
 /// An archive as it was received.
@@ -66,11 +56,7 @@ pub async fn back_up_stream(
 ) -> Result<BackupSummary> {
     let began = Instant::now();
     // Before anything is asked, so that a mistake costs nothing.
-    if target.exists() {
-        return Err(BackupError::TargetExists {
-            path: target.to_owned(),
-        });
-    }
+    Staging::check_free(target)?;
     // Asked first: in a cluster nobody answers when a stream that does not exist is to be
     // backed up, and what the archive lacks afterwards can be told only by knowing it before.
     let consumers = connection
@@ -94,25 +80,24 @@ pub async fn back_up_stream(
     progress.phase("receiving", None);
     let received = receive(&mut snapshot, stream, staging.path(), progress).await?;
     progress.phase("checking", None);
-    let (_, survey) = source::survey(&received.path).await?;
-    survey.check()?;
+    let survey = source::survey(&received.path).await?;
     check_complete(stream, &snapshot, &survey)?;
 
     let archive = layout.archive(survey.form);
     fs::rename(&received.path, &archive).map_err(BackupError::io("naming", &archive))?;
-    let metadata = Metadata {
-        config: &snapshot.config,
-        state: &snapshot.state,
+    let metadata_sha256 = staging.write_metadata(&snapshot.config, &snapshot.state)?;
+    let is_missing = |name: &String| !options.no_consumers && !has_consumer(&survey, name);
+    let manifest = Manifest {
+        metadata_sha256,
+        missing_consumers: consumers.into_iter().filter(is_missing).collect(),
+        server: connection.server_version(),
+        taken_at: OffsetDateTime::now_utc()
+            .format(&Rfc3339)
+            .unwrap_or_default(),
+        ..Manifest::of(stream, &survey, received.bytes, received.sha256)
     };
-    let metadata_sha256 = staging.write_json(METADATA_FILE, &metadata)?;
-    let mut manifest = describe(stream, connection, &survey, received);
-    manifest.metadata_sha256 = metadata_sha256;
-    manifest.missing_consumers = consumers;
-    manifest
-        .missing_consumers
-        .retain(|name| !options.no_consumers && !has_consumer(&survey, name));
     staging.write_json(MANIFEST_FILE, &manifest)?;
-    staging.seal()?;
+    staging.seal(None)?;
     Ok(BackupSummary {
         directory: target.to_owned(),
         manifest,
@@ -128,22 +113,20 @@ async fn receive(
     progress: &dyn Progress,
 ) -> Result<Received> {
     let path = directory.join("received.s2");
-    let mut file = File::create_new(&path).map_err(BackupError::io("creating", &path))?;
-    let mut hasher = Sha256::new();
-    let mut bytes = 0;
+    let file = File::create_new(&path).map_err(BackupError::io("creating", &path))?;
+    let mut output = Digesting::new(file);
     while let Some(chunk) = snapshot
         .next_chunk()
         .await
         .map_err(BackupError::request(format!("receiving {stream}")))?
     {
-        file.write_all(&chunk)
+        output
+            .write_all(&chunk)
             .map_err(BackupError::io("writing", &path))?;
-        hasher.update(&chunk);
-        bytes += chunk.len() as u64;
-        progress.done(bytes);
+        progress.done(output.bytes());
     }
+    let (file, sha256, bytes) = output.finish();
     file.sync_all().map_err(BackupError::io("syncing", &path))?;
-    let sha256 = hex(&hasher.finalize());
     Ok(Received {
         path,
         bytes,
@@ -166,34 +149,6 @@ fn check_complete(stream: &str, snapshot: &Snapshot, survey: &Survey) -> Result<
         });
     }
     Ok(())
-}
-
-fn describe(
-    stream: &str,
-    connection: &Connection,
-    survey: &Survey,
-    received: Received,
-) -> Manifest {
-    Manifest {
-        format: FORMAT,
-        stream: stream.to_owned(),
-        form: survey.form,
-        archive_bytes: received.bytes,
-        archive_sha256: received.sha256,
-        messages: survey.live.len(),
-        first_sequence: survey.first_sequence(),
-        last_sequence: survey.last_sequence,
-        consumers: survey.consumers.iter().map(Consumer::position).collect(),
-        missing_consumers: Vec::new(),
-        metadata_sha256: String::new(),
-        converted_from: None,
-        lacks: Vec::new(),
-        server: connection.server_version(),
-        taken_at: OffsetDateTime::now_utc()
-            .format(&Rfc3339)
-            .unwrap_or_default(),
-        lifeboat: String::from(env!("CARGO_PKG_VERSION")),
-    }
 }
 
 fn has_consumer(survey: &Survey, name: &str) -> bool {

@@ -9,7 +9,6 @@ use std::io::BufWriter;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -18,13 +17,13 @@ use super::digest::{Digesting, MessageDigest, sha256_of_file};
 use super::error::{OfflineError, Result};
 use super::info::deleted;
 use super::look::Look;
-use super::manifest::{FORMAT, Manifest, Origin};
+use super::manifest::{Manifest, Origin};
 use super::staging::Staging;
 use super::verify::examine;
 use crate::archive::{
-    Archive, ArchiveError, BackupLayout, Consumer, Form, Level, MANIFEST_FILE, METADATA_FILE,
-    Message, OnRead, Sequences, Severity, Stream, StreamMeta, StreamState, Sums, Survey, is_name,
-    time_text, write_message_archive, write_tar,
+    Archive, BackupLayout, Consumer, Form, Level, MANIFEST_FILE, Message, OnRead, Sequences,
+    Severity, Stream, StreamMeta, StreamState, Sums, Survey, is_name, time_text,
+    write_message_archive, write_tar,
 };
 
 /// How to convert.
@@ -50,13 +49,6 @@ pub struct Converted {
     pub manifest: Manifest,
     /// What the original lacks, and so does this one.
     pub lacks: Vec<String>,
-}
-
-/// `backup.json`.
-#[derive(Serialize)]
-struct WrittenMetadata<'a> {
-    config: &'a Map<String, Value>,
-    state: &'a StreamState,
 }
 
 /// A backup that is to be written again: everything but its messages.
@@ -109,39 +101,26 @@ pub fn convert(
         .map_err(OfflineError::io("writing", &path))?;
     let written = Archive::open(&path)?.telling(on_read);
     compare(&original, digest.finish(), &written)?;
-    let metadata = WrittenMetadata {
-        config: &original.meta.config,
-        state: &original.state,
-    };
-    let metadata_sha256 = staging.write_json(METADATA_FILE, &metadata)?;
-    let survey = &original.survey;
+    let metadata_sha256 = staging.write_metadata(&original.meta.config, &original.state)?;
+    let taken = look.manifest.as_ref();
     let manifest = Manifest {
-        format: FORMAT,
-        stream: original.meta.name.clone(),
         form: options.form,
-        archive_bytes,
-        archive_sha256,
-        messages: survey.live.len(),
-        first_sequence: survey.first_sequence(),
         last_sequence: original.state.last_seq,
-        consumers: survey.consumers.iter().map(Consumer::position).collect(),
-        missing_consumers: missing_consumers(look),
+        missing_consumers: taken.map_or_else(Vec::new, |taken| taken.missing_consumers.clone()),
         metadata_sha256,
         converted_from: Some(original.origin.clone()),
         lacks: original.lacks.clone(),
-        server: look
-            .manifest
-            .as_ref()
-            .and_then(|manifest| manifest.server.clone()),
+        server: taken.and_then(|taken| taken.server.clone()),
         taken_at: taken_at(look, original.made_at),
-        lifeboat: String::from(env!("CARGO_PKG_VERSION")),
+        ..Manifest::of(
+            &original.meta.name,
+            &original.survey,
+            archive_bytes,
+            archive_sha256,
+        )
     };
     staging.write_json(MANIFEST_FILE, &manifest)?;
-    if let Some(tell) = on_read {
-        // The last moment to be interrupted.
-        tell(0).map_err(OfflineError::io("converting", target))?;
-    }
-    staging.seal()?;
+    staging.seal(on_read)?;
     Ok(Converted {
         directory: target.to_owned(),
         manifest,
@@ -159,17 +138,10 @@ impl Original {
         let archive = look.require_archive()?;
         let archive = archive.telling(on_read);
         let examined = examine(look, Level::Content, on_read)?;
-        if let Some(defect) = examined.defects.first_damage() {
-            return Err(ArchiveError::Damaged(defect.clone()).into());
-        }
+        examined.defects.check()?;
         let (lacks, sealed) = (examined.lacks(), examined.sealed);
         let sha256 = examined.archive_sha256;
-        let Some(survey) = examined.survey else {
-            return Err(OfflineError::NotABackup {
-                path: look.path.clone(),
-                reason: String::from("it has no archive"),
-            });
-        };
+        let survey = examined.survey.ok_or_else(|| look.not_a_backup())?;
         let origin = origin(look, &survey, sha256, sealed)?;
         let mut meta = metadata(look, options, &survey)?;
         if let Some(name) = &options.rename {
@@ -303,7 +275,7 @@ fn state(look: &Look, survey: &Survey, sums: Sums) -> StreamState {
         bytes: sums.bytes,
         first_seq: live
             .first()
-            .unwrap_or(last_sequence + u64::from(last_sequence > 0)),
+            .unwrap_or(last_sequence.saturating_add(u64::from(last_sequence > 0))),
         first_ts: time_text(sums.first_time_ns),
         last_seq: last_sequence,
         // A last sequence that is deleted had a time that messages no longer tell.
@@ -353,11 +325,6 @@ pub(super) fn compare(original: &Original, digest: [u64; 4], written: &Archive) 
     Ok(())
 }
 
-fn missing_consumers(look: &Look) -> Vec<String> {
-    let manifest = look.manifest.as_ref();
-    manifest.map_or_else(Vec::new, |manifest| manifest.missing_consumers.clone())
-}
-
 fn origin(look: &Look, survey: &Survey, sha256: Option<String>, sealed: bool) -> Result<Origin> {
     let path = &look.archive_path;
     let archive_sha256 = match sha256 {
@@ -366,9 +333,8 @@ fn origin(look: &Look, survey: &Survey, sha256: Option<String>, sealed: bool) ->
         }
         known => known,
     };
-    let name = survey.meta.as_ref().map(|meta| meta.name.as_str());
     Ok(Origin {
-        stream: look.stream().or(name).unwrap_or_default().to_owned(),
+        stream: look.name(survey).unwrap_or_default().to_owned(),
         form: survey.form,
         archive_sha256,
         sealed,

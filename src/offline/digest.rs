@@ -13,7 +13,7 @@ use crate::archive::Message;
 const AT_ONCE: usize = 1 << 18;
 
 /// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string can't fail.
@@ -23,7 +23,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// The SHA-256 of a file, in hexadecimal.
-pub(crate) fn sha256_of_file(path: &Path) -> io::Result<String> {
+pub(super) fn sha256_of_file(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; AT_ONCE];
@@ -36,14 +36,14 @@ pub(crate) fn sha256_of_file(path: &Path) -> io::Result<String> {
 }
 
 /// Takes a digest of everything that is written through it, and counts it.
-pub(super) struct Digesting<W> {
+pub(crate) struct Digesting<W> {
     output: W,
     hasher: Sha256,
     bytes: u64,
 }
 
 impl<W: Write> Digesting<W> {
-    pub(super) fn new(output: W) -> Self {
+    pub(crate) fn new(output: W) -> Self {
         Self {
             output,
             hasher: Sha256::new(),
@@ -51,8 +51,13 @@ impl<W: Write> Digesting<W> {
         }
     }
 
+    /// How much was written so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// The output, the SHA-256 in hexadecimal, and how much was written.
-    pub(super) fn finish(self) -> (W, String, u64) {
+    pub(crate) fn finish(self) -> (W, String, u64) {
         (self.output, hex(&self.hasher.finalize()), self.bytes)
     }
 }

@@ -81,11 +81,7 @@ pub fn extract(
     made.make(&streams, data)?;
     // Once more, as late as possible: a server may have been started meanwhile.
     store_use::check_unused(data, options.stopped)?;
-    if let Some(tell) = on_read {
-        // The last moment to be interrupted.
-        tell(0).map_err(OfflineError::io("extracting into", data))?;
-    }
-    staging.seal()?;
+    staging.seal(on_read)?;
     made.keep();
     Ok(Extracted {
         stream,
@@ -105,17 +101,16 @@ fn write(original: &Original, directory: &Path, on_read: Option<&OnRead>) -> Res
         .as_ref()
         .is_some_and(|meta| meta.name == original.meta.name);
     let mut digest = MessageDigest::new();
-    original
-        .archive
-        .messages(Some(&survey.live), &mut |message| {
-            digest.add(message);
-            Ok(ControlFlow::Continue(()))
-        })?;
     // An index that does not belong to the blocks would be read otherwise in a store.
     if survey.form == Form::Tar && survey.is_exact && has_its_name {
         copy_blocks(stream, directory)?;
+        let archive = &original.archive;
+        archive.messages(Some(&survey.live), &mut |message| {
+            digest.add(message);
+            Ok(ControlFlow::Continue(()))
+        })?;
     } else {
-        write_directory(stream, directory)?;
+        write_directory(stream, directory, &mut |message| digest.add(message))?;
     }
     let written = Archive::open(directory)?.telling(on_read);
     compare(original, digest.finish(), &written)
@@ -124,26 +119,29 @@ fn write(original: &Original, directory: &Path, on_read: Option<&OnRead>) -> Res
 /// Gives everything below a directory to whom another belongs to: the server may not run as root.
 fn give_to_owner_of(data: &Path, directory: &Path) -> Result<()> {
     let owner = fs::metadata(data).map_err(OfflineError::io("opening", data))?;
-    let own = fs::metadata(directory).map_err(OfflineError::io("opening", directory))?;
-    if (owner.uid(), owner.gid()) != (own.uid(), own.gid()) {
-        give(directory, owner.uid(), owner.gid())?;
-    }
+    give_all(directory, &owner)?;
     sync_tree(directory)
 }
 
-fn give(path: &Path, user: u32, group: u32) -> Result<()> {
-    std::os::unix::fs::chown(path, Some(user), Some(group))
-        .map_err(OfflineError::io("changing the owner of", path))?;
+fn give_all(path: &Path, owner: &fs::Metadata) -> Result<()> {
+    give(path, owner)?;
     if path.is_dir() {
         for entry in fs::read_dir(path).map_err(OfflineError::io("reading", path))? {
-            give(
-                &entry.map_err(OfflineError::io("reading", path))?.path(),
-                user,
-                group,
-            )?;
+            let entry = entry.map_err(OfflineError::io("reading", path))?;
+            give_all(&entry.path(), owner)?;
         }
     }
     Ok(())
+}
+
+/// Gives a path to an owner, unless it is that one's already.
+fn give(path: &Path, owner: &fs::Metadata) -> Result<()> {
+    let own = fs::metadata(path).map_err(OfflineError::io("opening", path))?;
+    if (own.uid(), own.gid()) == (owner.uid(), owner.gid()) {
+        return Ok(());
+    }
+    std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid()))
+        .map_err(OfflineError::io("changing the owner of", path))
 }
 
 /// Writes the entries of all directories to disk.
@@ -169,11 +167,7 @@ impl MadeDirectories {
                 .create(&path)
                 .map_err(OfflineError::io("creating", &path))?;
             self.0.push(path.clone());
-            let own = fs::metadata(&path).map_err(OfflineError::io("opening", &path))?;
-            if (own.uid(), own.gid()) != (owner.uid(), owner.gid()) {
-                std::os::unix::fs::chown(&path, Some(owner.uid()), Some(owner.gid()))
-                    .map_err(OfflineError::io("changing the owner of", &path))?;
-            }
+            give(&path, &owner)?;
         }
         // So that they are there after a loss of power as well.
         self.0

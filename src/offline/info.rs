@@ -5,11 +5,11 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
-use super::error::{OfflineError, Result};
+use super::error::Result;
 use super::look::Look;
 use super::verify::examine;
 use crate::archive::{
-    Archive, Consumer, Form, Level, Message, OnRead, Packing, Sequences, Severity, Survey,
+    Archive, Consumer, Form, Level, Message, OnRead, Packing, Sequences, Severity, Sums, Survey,
 };
 
 /// So many different subjects are counted one by one.
@@ -74,16 +74,13 @@ pub struct ConsumerInfo {
 pub struct Totals {
     /// How many.
     pub messages: u64,
-    /// What they take in a stream's blocks.
-    pub bytes: u64,
+    /// What they take, and their times.
+    #[serde(flatten)]
+    pub sums: Sums,
     /// Sequence of the first.
     pub first_sequence: u64,
     /// Sequence of the last that is there.
     pub last_message: u64,
-    /// Time of the first, in nanoseconds since 1970.
-    pub first_time_ns: Option<i64>,
-    /// Time of the last.
-    pub last_time_ns: Option<i64>,
     /// How many messages each subject has, the most first.
     pub subjects: Vec<(String, u64)>,
     /// Whether all subjects were counted; beyond a million they are not told apart.
@@ -103,17 +100,11 @@ pub fn inspect(look: &Look, on_read: Option<&OnRead>) -> Result<Info> {
     let defects = defects
         .filter(|defect| defect.severity > Severity::Remark)
         .count();
-    let Some(survey) = examined.survey else {
-        return Err(OfflineError::NotABackup {
-            path: look.path.clone(),
-            reason: String::from("it has no archive"),
-        });
-    };
+    let survey = examined.survey.ok_or_else(|| look.not_a_backup())?;
     let totals = Totals::of(&archive, &survey.live)?;
     let config = look.config().cloned();
     let config = config.or_else(|| survey.meta.as_ref().map(|meta| meta.config.clone()));
     let config = config.unwrap_or_default();
-    let stream = look.stream().map(str::to_owned);
     let written_by = config
         .get("metadata")
         .and_then(|metadata| metadata.get("_nats.ver"));
@@ -122,7 +113,7 @@ pub fn inspect(look: &Look, on_read: Option<&OnRead>) -> Result<Info> {
         None => written_by.and_then(|version| version.as_str().map(str::to_owned)),
     };
     Ok(Info {
-        stream: stream.or_else(|| survey.meta.as_ref().map(|meta| meta.name.clone())),
+        stream: look.name(&survey).map(str::to_owned),
         config,
         form: survey.form,
         packing: survey.packing,
@@ -205,12 +196,10 @@ impl Counting {
         let totals = &mut self.totals;
         if totals.messages == 0 {
             totals.first_sequence = message.sequence;
-            totals.first_time_ns = Some(message.time_ns);
         }
         totals.messages += 1;
-        totals.bytes += message.stored_bytes();
+        totals.sums.add(message);
         totals.last_message = message.sequence;
-        totals.last_time_ns = Some(message.time_ns);
         if let Some(count) = self.subjects.get_mut(message.subject) {
             *count += 1;
         } else if self.subjects.len() < MOST_SUBJECTS

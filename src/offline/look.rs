@@ -10,7 +10,7 @@ use super::error::{OfflineError, Result};
 use super::manifest::{FORMAT, Manifest};
 use super::staging::UNFINISHED;
 use crate::archive::{
-    Archive, ArchiveError, BackupLayout, Defect, Form, Kind, StreamState, is_name,
+    Archive, ArchiveError, BackupLayout, Defect, Form, Kind, StreamState, Survey, is_name,
 };
 
 /// A backup that was looked at, and not read yet. What is wrong is told, and stops nothing.
@@ -123,7 +123,14 @@ impl Look {
         self.archive.as_ref().ok_or_else(|| self.not_a_backup())
     }
 
-    fn not_a_backup(&self) -> OfflineError {
+    /// The stream's name, from `backup.json` or else from the archive.
+    pub(super) fn name<'a>(&'a self, survey: &'a Survey) -> Option<&'a str> {
+        let own = survey.meta.as_ref().map(|meta| meta.name.as_str());
+        self.stream().or(own)
+    }
+
+    /// Why there is no archive to be read.
+    pub(super) fn not_a_backup(&self) -> OfflineError {
         let damage = self.defects.iter().find(|defect| defect.is_damage());
         OfflineError::NotABackup {
             path: self.path.clone(),

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::archive::Form;
+use crate::archive::{Consumer, Form, Survey};
 use crate::model::ConsumerPosition;
 
 /// The version of this file's format that we write.
-pub(crate) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 
 /// What a backup holds, and how to tell that it still does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,34 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// The manifest of an archive of that size and digest, of which a survey tells the rest; who it
+    /// was taken from, and when, is not in it yet.
+    pub(crate) fn of(
+        stream: &str,
+        survey: &Survey,
+        archive_bytes: u64,
+        archive_sha256: String,
+    ) -> Self {
+        Self {
+            format: FORMAT,
+            stream: stream.to_owned(),
+            form: survey.form,
+            archive_bytes,
+            archive_sha256,
+            messages: survey.live.len(),
+            first_sequence: survey.first_sequence(),
+            last_sequence: survey.last_sequence,
+            consumers: survey.consumers.iter().map(Consumer::position).collect(),
+            missing_consumers: Vec::new(),
+            metadata_sha256: String::new(),
+            converted_from: None,
+            lacks: Vec::new(),
+            server: None,
+            taken_at: String::new(),
+            lifeboat: String::from(env!("CARGO_PKG_VERSION")),
+        }
+    }
+
     /// Whether it proves that the backup is all that the stream had: not when it was made from one
     /// of which nothing does.
     pub fn proves_completeness(&self) -> bool {

@@ -31,7 +31,8 @@ pub fn read_messages(
 ) -> Result<ReadMessages> {
     let archive = look.require_archive()?;
     let archive = archive.telling(on_read);
-    let examined = match archive.form()? {
+    let form = archive.form()?;
+    let examined = match form {
         Form::Message => None,
         Form::Tar => Some(examine(look, Level::Content, on_read)?),
     };
@@ -58,7 +59,7 @@ pub fn read_messages(
         survey.check()?;
     }
     let mut lacks = examined.map_or_else(Vec::new, |examined| examined.lacks());
-    if let (true, Form::Message, Some(state)) = (is_whole, archive.form()?, look.state())
+    if let (true, Form::Message, Some(state)) = (is_whole, form, look.state())
         && seen < state.messages
     {
         lacks.push(format!(

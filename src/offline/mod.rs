@@ -25,7 +25,6 @@ pub use manifest::{Manifest, Origin};
 pub use messages::{ReadMessages, read_messages};
 pub use verify::{Report, Verdict, verify};
 
-pub(crate) use digest::hex;
-pub(crate) use manifest::FORMAT;
+pub(crate) use digest::Digesting;
 pub(crate) use staging::Staging;
 pub(crate) use verify::examine;

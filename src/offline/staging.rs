@@ -11,9 +11,17 @@ use tempfile::TempDir;
 
 use super::digest::hex;
 use super::error::{OfflineError, Result};
+use crate::archive::{METADATA_FILE, OnRead};
 
 /// What the name of an unfinished directory begins with.
 pub(super) const UNFINISHED: &str = ".lifeboat-partial-";
+
+/// `backup.json`.
+#[derive(Serialize)]
+struct Metadata<'a, C, S> {
+    config: &'a C,
+    state: &'a S,
+}
 
 /// A directory in the making. Dropped, it is gone.
 #[derive(Debug)]
@@ -74,9 +82,22 @@ impl Staging {
         Ok(hex(&Sha256::digest(&text)))
     }
 
+    /// Writes `backup.json`: the stream's configuration and state, as the `nats` CLI reads them.
+    pub(crate) fn write_metadata(
+        &self,
+        config: &impl Serialize,
+        state: &impl Serialize,
+    ) -> Result<String> {
+        self.write_json(METADATA_FILE, &Metadata { config, state })
+    }
+
     /// Gives the directory its name, in an order that survives a loss of power: content first,
-    /// then the directory's own entries, then the name. What is in it must be synced already.
-    pub(crate) fn seal(self) -> Result<()> {
+    /// then the directory's own entries, then the name. What is in it must be synced already. Who
+    /// listens to the reading may end it a last time before that.
+    pub(crate) fn seal(self, on_read: Option<&OnRead>) -> Result<()> {
+        if let Some(tell) = on_read {
+            tell(0).map_err(OfflineError::io("making", &self.target))?;
+        }
         sync(self.path())?;
         let target_parent = self
             .target

@@ -91,10 +91,10 @@ impl Examined {
 /// When it can't be read: by us, or at all. What is wrong with it is in the report.
 pub fn verify(look: &Look, level: Level, on_read: Option<&OnRead>) -> Result<Report> {
     let examined = examine(look, level, on_read)?;
-    let mut stream = look.stream().map(str::to_owned);
-    if let Some(survey) = &examined.survey {
-        stream = stream.or_else(|| survey.meta.as_ref().map(|meta| meta.name.clone()));
-    }
+    let stream = match &examined.survey {
+        Some(survey) => look.name(survey),
+        None => look.stream(),
+    };
     Ok(Report {
         path: look.path.clone(),
         verdict: match examined.defects.worst() {
@@ -104,7 +104,7 @@ pub fn verify(look: &Look, level: Level, on_read: Option<&OnRead>) -> Result<Rep
         },
         level,
         sealed: examined.sealed,
-        stream,
+        stream: stream.map(str::to_owned),
         read: examined.survey.as_ref().map(Read::of),
         defects: examined.defects,
     })

@@ -99,8 +99,8 @@ pub fn info_json(info: &mut Info, subjects: usize) -> serde_json::Result<String>
     info.totals.subjects.truncate(subjects);
     let mut value = serde_json::to_value(&*info)?;
     value["totals"]["subjects_total"] = Value::from(total);
-    value["totals"]["first_time"] = Value::from(time_text(info.totals.first_time_ns));
-    value["totals"]["last_time"] = Value::from(time_text(info.totals.last_time_ns));
+    value["totals"]["first_time"] = Value::from(time_text(info.totals.sums.first_time_ns));
+    value["totals"]["last_time"] = Value::from(time_text(info.totals.sums.last_time_ns));
     serde_json::to_string_pretty(&value)
 }
 
@@ -174,14 +174,14 @@ fn facts(info: &Info) -> Table {
     }
     row(
         "messages",
-        format!("{}, {}", totals.messages, bytes_text(totals.bytes)),
+        format!("{}, {}", totals.messages, bytes_text(totals.sums.bytes)),
     );
     let range = format!("{} to {}", totals.first_sequence, info.last_sequence);
     row("sequences", format!("{range}, {} deleted", info.deleted));
     if totals.messages > 0 {
         let (first, last) = (
-            time_text(totals.first_time_ns),
-            time_text(totals.last_time_ns),
+            time_text(totals.sums.first_time_ns),
+            time_text(totals.sums.last_time_ns),
         );
         row("times", format!("{first} to {last}"));
     }

@@ -8,19 +8,17 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::super::consumer::{Consumer, is_name};
+use super::super::consumer::{Consumer, ConsumerMemory, ConsumerState, is_name};
 use super::super::consumer_state;
 use super::super::defect::{Defect, Kind, Level};
 use super::super::error::ArchiveError;
 use super::super::visitor::{StreamMeta, Visitor, Walked};
+use super::compressed;
 use super::files::{BlockFiles, FileName};
 use super::hash::HashKey;
 use super::index::Index;
 use super::record::{Content, Records};
-use super::{compressed, hash};
 
-/// So much of the metadata and states of consumers is kept in memory.
-const MOST_CONSUMER_BYTES: usize = 256 << 20;
 /// What is written of an error that a server left in its archive.
 const LONGEST_ERROR: usize = 500;
 
@@ -36,7 +34,7 @@ pub(in super::super) fn walk(files: &mut dyn BlockFiles, visitor: &mut dyn Visit
         last_sequence: 0,
         has_index: false,
         consumer: None,
-        consumer_bytes: 0,
+        consumer_memory: ConsumerMemory::default(),
     };
     let mut content = Vec::new();
     let is_store = files.is_store();
@@ -63,7 +61,7 @@ struct Walk<'a> {
     last_sequence: u64,
     has_index: bool,
     consumer: Option<UnfinishedConsumer>,
-    consumer_bytes: usize,
+    consumer_memory: ConsumerMemory,
 }
 
 /// The files of a consumer come one after the other.
@@ -139,7 +137,7 @@ impl Walk<'_> {
         let Some(stream) = &self.stream else {
             return Ok(());
         };
-        let sum = hash::HashKey::of_stream(stream).sum(&self.meta_bytes);
+        let sum = HashKey::of_stream(stream).sum(&self.meta_bytes);
         self.compare_sum("meta.sum", content, &sum)
     }
 
@@ -185,13 +183,6 @@ impl Walk<'_> {
                         continue;
                     }
                     self.last_sequence = sequence;
-                    if message.has_odd_headers() {
-                        let detail = format!(
-                            "the headers of sequence {sequence} do not look like any: a client sent \
-                             them so, or their length is damaged"
-                        );
-                        self.found(Kind::OddHeaders, &place, detail)?;
-                    }
                     self.visitor.message(&message)?;
                 }
                 Ok(Content::Erased(sequence)) => {
@@ -239,23 +230,13 @@ impl Walk<'_> {
                 name,
                 config,
                 created,
-                state: super::super::consumer::ConsumerState::default(),
+                state: ConsumerState::default(),
             },
             meta_bytes: content.to_owned(),
             has_sum: false,
             has_state: false,
         });
-        self.consumer_bytes += content.len();
-        self.check_consumer_bytes()
-    }
-
-    /// Consumers are kept in memory.
-    fn check_consumer_bytes(&self) -> Walked {
-        if self.consumer_bytes <= MOST_CONSUMER_BYTES {
-            return Ok(());
-        }
-        let detail = "its consumers take more memory than those of any real stream";
-        Err(ArchiveError::unsupported("this archive", detail).into())
+        Ok(self.consumer_memory.take(content.len())?)
     }
 
     /// The consumer whose file it is; what belongs to nobody is a defect.
@@ -290,8 +271,7 @@ impl Walk<'_> {
             Ok(state) => unfinished.consumer.state = state,
             Err(defect) => return self.visitor.defect(defect),
         }
-        self.consumer_bytes += content.len();
-        self.check_consumer_bytes()
+        Ok(self.consumer_memory.take(content.len())?)
     }
 
     fn finish_consumer(&mut self) -> Walked {

@@ -12,8 +12,7 @@
 use super::super::defect::{Defect, Kind};
 use super::super::error::ArchiveError;
 use super::super::packing::Unpacked;
-use super::super::varint::{put_uvarint, put_varint, unzigzag};
-use super::super::visitor::Halt;
+use super::super::varint::{Uvarint, put_uvarint, put_varint, read_uvarint, unzigzag};
 
 /// The first decoded bytes of a message archive.
 pub(in super::super) const MAGIC: &[u8] = b"NATSARC1";
@@ -23,8 +22,6 @@ pub(super) const STATE: &str = "state.json";
 pub(super) const CONSUMERS: &str = "consumers/";
 /// Servers accept a mebibyte (`maxNameLen`), and subjects of a block have 64 KiB.
 const LONGEST_NAME: u64 = u16::MAX as u64;
-/// Above are the bits that mark erased records and tombstones in a block.
-pub(super) const LAST_SEQUENCE: u64 = (1 << 62) - 1;
 /// No server takes a message this large; a length beyond it is damage, not data.
 const LONGEST_PART: u64 = 64 << 20;
 pub(super) const WHAT: &str = "the message archive";
@@ -63,15 +60,6 @@ impl From<ArchiveError> for Stop {
     }
 }
 
-impl From<Stop> for Halt {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Unreadable(defect) => Self::Error(ArchiveError::Damaged(defect)),
-            Stop::Failed(error) => Self::Error(error),
-        }
-    }
-}
-
 fn unreadable(kind: Kind, detail: impl Into<String>) -> Stop {
     Stop::Unreadable(Defect::new(kind, WHAT, detail))
 }
@@ -79,15 +67,12 @@ fn unreadable(kind: Kind, detail: impl Into<String>) -> Stop {
 impl Head {
     /// Reads a head.
     fn read(input: &mut Unpacked) -> Result<Self, Stop> {
-        let Some(name_length) = uvarint(input, true)? else {
+        let Some(name_length) = uvarint(input)? else {
             let detail =
                 "its closing entry is missing: it may have been cut off between two entries";
             return Err(unreadable(Kind::NotClosed, detail));
         };
-        let mut next = || {
-            uvarint(input, false)?
-                .ok_or_else(|| unreadable(Kind::CutOff, "it ends inside an entry"))
-        };
+        let mut next = || uvarint(input)?.ok_or_else(cut_off);
         let head = Self {
             name_length,
             time_ns: unzigzag(next()?),
@@ -118,7 +103,7 @@ pub(super) fn read(input: &mut Unpacked, content: &mut Vec<u8>) -> Result<Head, 
     content.clear();
     let length = head.name_length + head.header_length + head.payload_length;
     if input.read_into(content, length)? < length {
-        return Err(unreadable(Kind::CutOff, "it ends inside an entry"));
+        return Err(cut_off());
     }
     Ok(head)
 }
@@ -153,28 +138,24 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Reads an integer; none when the archive ends there.
-fn uvarint(input: &mut Unpacked, is_first: bool) -> Result<Option<u64>, Stop> {
-    let mut value = 0_u64;
-    for shift in (0..u64::BITS).step_by(7) {
-        let Some(byte) = input.fill()?.first().copied() else {
-            if is_first && shift > 0 {
-                return Err(unreadable(Kind::CutOff, "it ends inside an entry"));
-            }
-            return Ok(None);
-        };
-        input.consume(1);
-        let bits = u64::from(byte & 0x7f);
-        if shift == 63 && bits > 1 {
-            break;
-        }
-        value |= bits << shift;
-        if byte & 0x80 == 0 {
-            return Ok(Some(value));
-        }
+/// Reads an integer; none when the archive ends before it.
+fn uvarint(input: &mut Unpacked) -> Result<Option<u64>, Stop> {
+    let next = || {
+        let byte = input.fill()?.first().copied();
+        input.consume(usize::from(byte.is_some()));
+        Ok::<_, ArchiveError>(byte)
+    };
+    match read_uvarint(next)? {
+        Uvarint::Value(value) => Ok(Some(value)),
+        Uvarint::Nothing => Ok(None),
+        Uvarint::CutOff => Err(cut_off()),
+        Uvarint::TooLong => Err(unreadable(
+            Kind::TooLarge,
+            "an integer of more than 64 bits",
+        )),
     }
-    Err(unreadable(
-        Kind::TooLarge,
-        "an integer of more than 64 bits",
-    ))
+}
+
+fn cut_off() -> Stop {
+    unreadable(Kind::CutOff, "it ends inside an entry")
 }

@@ -3,14 +3,13 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::super::consumer::{Consumer, ConsumerState, is_name};
+use super::super::consumer::{Consumer, ConsumerMemory, ConsumerState, is_name};
 use super::super::defect::{Defect, Kind};
-use super::super::error::ArchiveError;
-use super::super::message::Message;
+use super::super::message::{LAST_SEQUENCE, Message};
 use super::super::packing::Unpacked;
 use super::super::stream_state::StreamState;
 use super::super::visitor::{Halt, Visitor, Walked};
-use super::entry::{self, CONSUMERS, Entry, LAST_SEQUENCE, STATE, Stop, WHAT};
+use super::entry::{self, CONSUMERS, Entry, STATE, Stop, WHAT};
 
 /// A consumer's entry (`SnapshotConsumerState` in `stream_backup.go`).
 #[derive(Deserialize)]
@@ -19,9 +18,6 @@ struct WrittenConsumer {
     state: Option<ConsumerState>,
 }
 
-/// So much of the configurations and states of consumers is kept in memory.
-const MOST_CONSUMER_BYTES: usize = 256 << 20;
-
 /// Walks through everything after the magic.
 pub(in super::super) fn walk(input: &mut Unpacked, visitor: &mut dyn Visitor) -> Walked {
     let mut walk = Walk {
@@ -29,7 +25,7 @@ pub(in super::super) fn walk(input: &mut Unpacked, visitor: &mut dyn Visitor) ->
         expected_consumers: 0,
         last_sequence: 0,
         entries: 0,
-        consumer_bytes: 0,
+        consumer_memory: ConsumerMemory::default(),
     };
     let mut content = Vec::new();
     loop {
@@ -55,7 +51,7 @@ struct Walk<'a> {
     expected_consumers: u64,
     last_sequence: u64,
     entries: u64,
-    consumer_bytes: usize,
+    consumer_memory: ConsumerMemory,
 }
 
 impl Walk<'_> {
@@ -126,11 +122,7 @@ impl Walk<'_> {
             }
             Err(error) => return self.found(Kind::Metadata, &place, error.to_string()),
         };
-        self.consumer_bytes += entry.payload.len();
-        if self.consumer_bytes > MOST_CONSUMER_BYTES {
-            let detail = "its consumers take more memory than those of any real stream";
-            return Err(ArchiveError::unsupported("this archive", detail).into());
-        }
+        self.consumer_memory.take(entry.payload.len())?;
         self.visitor.consumer(Consumer {
             name: name.to_owned(),
             config,
@@ -151,18 +143,13 @@ impl Walk<'_> {
             return self.found(Kind::TooLarge, WHAT, detail);
         }
         self.last_sequence = sequence;
-        let message = Message {
+        self.visitor.message(&Message {
             sequence,
             subject: entry.name,
             headers: entry.headers,
             payload: entry.payload,
             time_ns: entry.time_ns,
-        };
-        if message.has_odd_headers() {
-            let detail = format!("the headers of sequence {sequence} do not look like any");
-            self.found(Kind::OddHeaders, WHAT, detail)?;
-        }
-        self.visitor.message(&message)
+        })
     }
 
     /// All consumers come before the first message.
