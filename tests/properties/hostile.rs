@@ -182,6 +182,57 @@ fn sequences_beyond_what_servers_store_are_refused() {
     }
 }
 
+/// An index that servers would believe, of a stream without messages that has used every sequence.
+#[test]
+fn an_index_beyond_what_servers_store_is_refused() {
+    use highway::{HighwayHash as _, HighwayHasher, Key};
+    use sha2::{Digest as _, Sha256};
+    let digest = Sha256::digest(b"S");
+    let words = digest
+        .chunks_exact(8)
+        .map(|bytes| u64::from_le_bytes(bytes.try_into().unwrap()));
+    let key = Key(words.collect::<Vec<_>>().try_into().unwrap());
+    let hash = |bytes: &[u8]| HighwayHasher::new(key).hash64(bytes).to_le_bytes();
+    let sum: String = hash(META)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let index = |last: u64| {
+        let mut index = vec![11, 3];
+        [0, 0, 0, 0, last, 0, 0, 0, 1]
+            .into_iter()
+            .for_each(|value| put(&mut index, value));
+        index.extend([0; 8]);
+        index.extend(hash(&index));
+        index
+    };
+    for (last, code) in [(5, 0), (u64::MAX, 13)] {
+        let home = TempDir::new().unwrap();
+        let mut tar = Builder::new(fs::File::create(home.path().join("tar")).unwrap());
+        let index = index(last);
+        for (path, content) in [
+            ("meta.inf", META),
+            ("meta.sum", sum.as_bytes()),
+            ("msgs/1.blk", b""),
+            ("msgs/index.db", &index),
+        ] {
+            let mut header = Header::new_gnu();
+            header.set_size(content.len() as u64);
+            tar.append_data(&mut header, path, content).unwrap();
+        }
+        tar.into_inner().unwrap();
+        let (from, target) = (home.path().join("tar"), home.path().join("target"));
+        let call = [
+            "convert",
+            from.to_str().unwrap(),
+            target.to_str().unwrap(),
+            "--to",
+            "message",
+        ];
+        drop(Lifeboat::new().call(&call).expect_code(code));
+    }
+}
+
 /// A million entries of consumers, or of files that have no place there, in bounded memory and time.
 #[test]
 fn many_small_things_are_no_harm() {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use super::super::cursor::Cursor;
 use super::super::defect::{Defect, Kind};
+use super::super::message::LAST_SEQUENCE;
 use super::super::sequences::Sequences;
 use super::hash::HashKey;
 
@@ -123,7 +124,9 @@ fn read(cursor: &mut Cursor<'_>, version: u8) -> Option<Index> {
     let _bytes = cursor.uvarint()?;
     let first_sequence = cursor.uvarint()?;
     let _first_time = cursor.varint()?;
-    let last_sequence = cursor.uvarint()?;
+    let last_sequence = cursor
+        .uvarint()
+        .filter(|sequence| *sequence <= LAST_SEQUENCE)?;
     let _last_time = cursor.varint()?;
     skip_subjects(cursor, version)?;
     let mut blocks = BTreeMap::new();
