@@ -32,7 +32,9 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("cli", &[]),
     (
         "ui",
-        &["backup", "drill", "judge", "ledger", "model", "report"],
+        &[
+            "backup", "drill", "exit", "judge", "ledger", "model", "report",
+        ],
     ),
 ];
 

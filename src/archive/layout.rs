@@ -8,6 +8,11 @@ use super::form::Form;
 pub const METADATA_FILE: &str = "backup.json";
 /// Our own record, written last; the `nats` CLI does not look at it.
 pub const MANIFEST_FILE: &str = "lifeboat.json";
+/// Consumers as the server told them, where the archive does not hold them so.
+pub const CONSUMERS_FILE: &str = "lifeboat-consumers.json";
+/// Our record of an account's backup. It is in one of its streams' directories, for the `nats` CLI
+/// restores no account from a directory with anything but streams in it.
+pub const ACCOUNT_FILE: &str = "lifeboat-account.json";
 
 impl Form {
     /// The archive's file name, as the `nats` CLI calls it.
@@ -46,6 +51,11 @@ impl BackupLayout {
     /// Our manifest.
     pub fn manifest(&self) -> PathBuf {
         self.directory.join(MANIFEST_FILE)
+    }
+
+    /// The consumers that were saved beside the archive.
+    pub fn consumers(&self) -> PathBuf {
+        self.directory.join(CONSUMERS_FILE)
     }
 
     /// The archive, in that form.

@@ -55,6 +55,18 @@ impl<'a> Message<'a> {
     }
 }
 
+impl<'a> From<&'a StoredMessage> for Message<'a> {
+    fn from(stored: &'a StoredMessage) -> Self {
+        Self {
+            sequence: stored.sequence,
+            subject: stored.subject.as_bytes(),
+            headers: &stored.headers,
+            payload: &stored.payload,
+            time_ns: stored.time_ns,
+        }
+    }
+}
+
 /// The last sequence that servers can store: above are the bits that mark erased records and
 /// tombstones in a block.
 pub(super) const LAST_SEQUENCE: u64 = (1 << 62) - 1;

@@ -36,7 +36,7 @@ pub use consumer::{Consumer, ConsumerState, Pending};
 pub use defect::{Defect, Defects, Kind, Level, Severity};
 pub use error::{ArchiveError, Result};
 pub use form::Form;
-pub use layout::{BackupLayout, MANIFEST_FILE, METADATA_FILE};
+pub use layout::{ACCOUNT_FILE, BackupLayout, CONSUMERS_FILE, MANIFEST_FILE, METADATA_FILE};
 pub use message::Message;
 pub use open::{Archive, OnRead};
 pub use packing::Packing;
@@ -46,6 +46,8 @@ pub use stream_state::{StreamState, time_text};
 pub use survey::{Figures, Sums, Survey};
 pub use visitor::StreamMeta;
 
-pub(crate) use consumer::is_name;
+pub use write::{
+    MessageArchiveWriter, Stream, copy_blocks, write_directory, write_message_archive, write_tar,
+};
 
-pub use write::{Stream, copy_blocks, write_directory, write_message_archive, write_tar};
+pub(crate) use consumer::is_name;

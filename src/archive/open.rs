@@ -106,10 +106,38 @@ impl Archive {
         let mut surveyor = Surveyor::new(form, packing, level, is_store);
         ended(reading.walk(&mut surveyor))?;
         let mut survey = surveyor.finish(reading.bytes());
-        if !survey.is_exact {
-            limits::apply(self, &mut survey)?;
-        }
+        self.settle(&mut survey)?;
         Ok(survey)
+    }
+
+    /// Reads an archive to its end as it arrives. What the survey leaves open, [`Archive::settle`]
+    /// tells once the archive can be read again. `on_decoded` is told how much was decoded.
+    ///
+    /// # Errors
+    /// As [`Archive::survey`].
+    pub fn survey_arriving(
+        input: impl Read + Send + 'static,
+        level: Level,
+        on_decoded: Option<OnRead>,
+    ) -> Result<Survey> {
+        let (unpacked, packing) = Unpacked::begin(input, level >= Level::Checksums)?;
+        let unpacked = unpacked.telling(on_decoded);
+        let (mut reading, form, packing) = Reading::of(unpacked, packing)?;
+        let mut surveyor = Surveyor::new(form, packing, level, false);
+        ended(reading.walk(&mut surveyor))?;
+        Ok(surveyor.finish(reading.bytes()))
+    }
+
+    /// Finds out what a survey that was made of this archive while it arrived could not know: what
+    /// servers evict when they restore it.
+    ///
+    /// # Errors
+    /// As [`Archive::survey`].
+    pub fn settle(&self, survey: &mut Survey) -> Result<()> {
+        if !survey.is_exact {
+            limits::apply(self, survey)?;
+        }
+        Ok(())
     }
 
     /// The form it has, by its first bytes.
@@ -152,7 +180,7 @@ impl Archive {
     /// Opens it and tells its form.
     pub(super) fn begin(&self, level: Level) -> Result<(Reading, Form, Packing)> {
         let check = level >= Level::Checksums;
-        let (mut unpacked, packing) = match &self.source {
+        let (unpacked, packing) = match &self.source {
             Source::Directory(path) => {
                 let files = DirectoryFiles::open(path, self.on_read.clone())?;
                 let files = Reading::Directory(files);
@@ -165,19 +193,7 @@ impl Archive {
             }
             Source::Memory(bytes) => Unpacked::begin(self.counted(bytes.clone().reader()), check)?,
         };
-        // A first piece may be shorter than the magic, as a frame may be.
-        let mut head = Vec::new();
-        unpacked.peek(&mut head, entries::MAGIC.len())?;
-        if head == entries::MAGIC {
-            unpacked.consume(head.len());
-            return Ok((Reading::Entries(unpacked), Form::Message, packing));
-        }
-        if packing == Packing::None && unpacked.is_no_tar()? {
-            let what = "this file";
-            let detail = "it is neither S2, gzip, a message archive nor a tar";
-            return Err(ArchiveError::unsupported(what, detail));
-        }
-        Ok((Reading::Tar(unpacked), Form::Tar, packing))
+        Reading::of(unpacked, packing)
     }
 
     fn counted<R: Read>(&self, input: R) -> Counted<R> {
@@ -189,6 +205,23 @@ impl Archive {
 }
 
 impl Reading {
+    /// Tells the form of what was unpacked.
+    fn of(mut unpacked: Unpacked, packing: Packing) -> Result<(Self, Form, Packing)> {
+        // A first piece may be shorter than the magic, as a frame may be.
+        let mut head = Vec::new();
+        unpacked.peek(&mut head, entries::MAGIC.len())?;
+        if head == entries::MAGIC {
+            unpacked.consume(head.len());
+            return Ok((Self::Entries(unpacked), Form::Message, packing));
+        }
+        if packing == Packing::None && unpacked.is_no_tar()? {
+            let what = "this file";
+            let detail = "it is neither S2, gzip, a message archive nor a tar";
+            return Err(ArchiveError::unsupported(what, detail));
+        }
+        Ok((Self::Tar(unpacked), Form::Tar, packing))
+    }
+
     /// The files of a block archive.
     pub(super) fn block_files(&mut self) -> Option<Box<dyn BlockFiles + '_>> {
         match self {

@@ -65,6 +65,17 @@ impl Sequences {
         self.map.range_cardinality(first..=last)
     }
 
+    /// Those between two, both of them included, that none of these sets holds.
+    #[must_use]
+    pub fn between_without(first: u64, last: u64, sets: &[&Self]) -> Self {
+        let mut map = RoaringTreemap::new();
+        map.insert_range(first..=last);
+        for set in sets {
+            map -= &set.map;
+        }
+        Self { map }
+    }
+
     /// All of them, rising.
     pub fn iter(&self) -> impl Iterator<Item = u64> + '_ {
         self.map.iter()
@@ -81,6 +92,14 @@ impl Sequences {
     /// Takes all of another set out.
     pub(super) fn subtract(&mut self, other: &Self) {
         self.map -= &other.map;
+    }
+}
+
+impl FromIterator<u64> for Sequences {
+    fn from_iter<T: IntoIterator<Item = u64>>(sequences: T) -> Self {
+        Self {
+            map: sequences.into_iter().collect(),
+        }
     }
 }
 

@@ -126,3 +126,37 @@ pub fn copy_blocks(stream: Stream<'_>, directory: &Path) -> Result<()> {
         }
     }
 }
+
+/// Writes a message archive in S2 frames whose messages come one by one, in rising order.
+pub struct MessageArchiveWriter<W>(EntryWriter<W>);
+
+impl<W: Write + Send + 'static> MessageArchiveWriter<W> {
+    /// Begins the archive of a stream of that state with these consumers. `made_at_ns` is when.
+    ///
+    /// # Errors
+    /// When the output can't be written; so with everything below.
+    pub fn begin(
+        output: W,
+        state: &StreamState,
+        consumers: &[Consumer],
+        made_at_ns: i64,
+    ) -> Result<Self> {
+        EntryWriter::begin(output, state, consumers, made_at_ns).map(Self)
+    }
+
+    /// Adds a message.
+    ///
+    /// # Errors
+    /// See [`MessageArchiveWriter::begin`].
+    pub fn message(&mut self, message: &Message<'_>) -> Result<()> {
+        self.0.message(message)
+    }
+
+    /// Closes the archive.
+    ///
+    /// # Errors
+    /// See [`MessageArchiveWriter::begin`].
+    pub fn finish(self) -> Result<W> {
+        self.0.finish()
+    }
+}

@@ -43,18 +43,64 @@ pub enum BackupError {
         /// What is missing or wrong.
         reason: String,
     },
-    /// The archive lacks messages that the stream had.
+    /// The archive lacks messages that the stream has.
     #[error(
-        "the archive of stream {stream} is incomplete: the stream had {expected} messages, \
-         {found} of them came (messages evicted or deleted meanwhile, or lost by the server)"
+        "the archive of stream {stream} lacks {lost} messages that the stream still has, sequence \
+         {first} the first of them: servers to 2.14 lose some when others are evicted or purged \
+         meanwhile, and 2.15 those that it can't read; back a mirror up, or raise the stream's \
+         limits until the backup is taken"
     )]
-    Incomplete {
+    Lost {
         /// The stream.
         stream: String,
-        /// What the stream had when the snapshot began.
-        expected: u64,
-        /// How many of those are in the archive.
-        found: u64,
+        /// How many of its messages are not in the archive.
+        lost: u64,
+        /// The first of them.
+        first: u64,
+    },
+    /// A stream whose nodes are down, or have no quorum.
+    #[error("stream {stream} has no leader: its nodes are down, or have no quorum")]
+    NoLeader {
+        /// The stream.
+        stream: String,
+    },
+    /// A message that can't be told over the wire.
+    #[error("message {sequence} of stream {stream} can't be read: {reason}")]
+    Unreadable {
+        /// The stream.
+        stream: String,
+        /// The message.
+        sequence: u64,
+        /// Why not.
+        reason: String,
+    },
+    /// It failed again and again.
+    #[error("{failure} (tried {attempts} times)")]
+    GaveUp {
+        /// How often it was tried.
+        attempts: u32,
+        /// How it failed the last time.
+        failure: Box<BackupError>,
+    },
+    /// An account's backup was interrupted, and its streams are still there.
+    #[error(
+        "an interrupted backup is in {}: continue it with --resume, or delete it", path.display()
+    )]
+    Unfinished {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// Another process works on the same backup.
+    #[error("another process is working on {}", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The account has nothing that was asked for.
+    #[error("{reason}")]
+    NothingToDo {
+        /// What was looked for.
+        reason: String,
     },
     /// The archive itself.
     #[error(transparent)]
@@ -140,6 +186,26 @@ impl From<OfflineError> for BackupError {
 }
 
 impl BackupError {
+    /// Whether a snapshot that failed like this may succeed when it is taken again.
+    pub(super) fn may_pass(&self) -> bool {
+        if let Self::Archive(error) = self {
+            // What a server sends damaged it may send whole the next time.
+            return !matches!(error, ArchiveError::Io { .. });
+        }
+        matches!(self, Self::Lost { .. } | Self::NoLeader { .. }) || self.is_of_the_link()
+    }
+
+    /// Whether there is no such stream.
+    pub(super) fn is_stream_not_found(&self) -> bool {
+        matches!(self, Self::Request { source, .. } if source.is_stream_not_found())
+    }
+
+    /// Whether smaller chunks may help.
+    pub(super) fn is_of_the_link(&self) -> bool {
+        matches!(self, Self::Request { source, .. }
+            if source.is_passing() || source.is_of_a_snapshot())
+    }
+
     pub(super) fn io(doing: &str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let what = format!("{doing} {}", path.display());
         move |source| Self::Io { what, source }

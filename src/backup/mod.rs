@@ -1,11 +1,17 @@
 //! The engine: one stream to a directory, and back, believed only after its content was compared.
 
+mod account;
+mod before;
+mod complete;
 mod error;
+mod read_out;
+mod receive;
 mod removal;
 mod restore;
 mod source;
 mod take;
 
+pub use account::{AccountOptions, AccountProgress, AccountSummary, back_up_account};
 pub use error::{BackupError, Result};
 pub use removal::remove_stream;
 pub use restore::{RestoreOptions, RestoreSummary, restore_stream};
@@ -18,6 +24,8 @@ pub trait Progress: Send + Sync {
     fn phase(&self, name: &'static str, total: Option<u64>);
     /// So many steps of the phase are done.
     fn done(&self, steps: u64);
+    /// Something that whoever watches should know, such as that it is tried again.
+    fn note(&self, _text: &str) {}
 }
 
 /// Tells nobody.

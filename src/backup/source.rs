@@ -78,14 +78,6 @@ impl StreamBackup {
     }
 }
 
-/// Reads an archive to its end; damage is an error.
-pub(super) async fn survey(path: &Path) -> Result<Survey> {
-    let archive = Archive::open(path)?;
-    let survey = aside(move || Ok(archive.survey(Level::Content)?)).await?;
-    survey.check()?;
-    Ok(survey)
-}
-
 /// Works on a thread of its own, so that the runtime is not blocked.
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {

@@ -1,24 +1,47 @@
-//! Taking a backup: received under a temporary name, read back, sealed, and only then given its name.
+//! Taking a backup of one stream: received and verified under a temporary name, taken again when the
+//! server got it wrong, sealed, and only then given its name.
 
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lifeboat_harness::wait::pause_for;
+use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::Progress;
+use super::before::{Before, compare_consumers};
+use super::complete;
 use super::error::{BackupError, Result};
-use super::{Progress, source};
-use crate::archive::{BackupLayout, MANIFEST_FILE, Survey};
-use crate::jetstream::{Connection, Snapshot, SnapshotOptions};
-use crate::offline::{Digesting, Manifest, Staging};
+use super::read_out::read_out;
+use super::receive::{Received, receive};
+use crate::archive::{BackupLayout, CONSUMERS_FILE, MANIFEST_FILE};
+use crate::jetstream::{Connection, SnapshotOptions, StreamState};
+use crate::offline::{Manifest, Method, SavedConsumer, Staging};
+
+/// The pause before a snapshot is taken again; twice as long each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// It never becomes longer than this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// How to take a backup.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct BackupOptions {
-    /// Leave the consumers out.
-    pub no_consumers: bool,
+    /// What is asked of the server.
+    pub snapshot: SnapshotOptions,
+    /// How often a snapshot that failed is taken again.
+    pub retries: u32,
+}
+
+impl Default for BackupOptions {
+    fn default() -> Self {
+        Self {
+            snapshot: SnapshotOptions::default(),
+            retries: 4,
+        }
+    }
 }
 
 /// A backup that was taken.
@@ -28,21 +51,50 @@ pub struct BackupSummary {
     pub directory: PathBuf,
     /// What it holds.
     pub manifest: Manifest,
+    /// Consumers that were saved beside the archive.
+    pub saved_consumers: Vec<SavedConsumer>,
+    /// How often a snapshot was taken, the last one included.
+    pub attempts: u32,
+    /// Bytes of the archive after decompression.
+    pub decoded_bytes: u64,
     /// How long it took.
     pub elapsed: Duration,
 }
 
-/// An archive as it was received.
-struct Received {
-    path: PathBuf,
-    bytes: u64,
-    sha256: String,
+impl BackupSummary {
+    /// What the stream had and the archive does not have.
+    pub fn lacks(&self) -> Vec<String> {
+        SavedConsumer::explain_missing(&self.manifest.missing_consumers, &self.saved_consumers)
+    }
+
+    /// What is worth knowing, although nothing is lost by it.
+    pub fn remarks(&self) -> Vec<String> {
+        let missing = &self.manifest.missing_consumers;
+        let saved = self.saved_consumers.iter();
+        let mut remarks: Vec<String> = saved
+            .filter(|one| !missing.contains(&one.name))
+            .map(SavedConsumer::explanation)
+            .collect();
+        if self.manifest.removed_meanwhile > 0 {
+            remarks.push(format!(
+                "{} messages were removed from the stream while the backup was made, and are not in it",
+                self.manifest.removed_meanwhile
+            ));
+        }
+        if self.manifest.method == Method::Messages {
+            remarks.push(String::from(
+                "its server makes no snapshots of streams in memory: it was read message by message",
+            ));
+        }
+        remarks
+    }
 }
 
 /// Backs one stream up into a new directory.
 ///
-/// The directory appears under its name only when it is whole: received, read back from disk
-/// and checked to the last record, compared with the stream's own count, and written to disk.
+/// The directory appears under its name only when it is whole: decoded and checked to the last
+/// record while it was received, compared with what the stream holds, and written to disk. A
+/// snapshot that fails, or lost messages, is taken again.
 ///
 /// # Errors
 /// [`BackupError::TargetExists`] before anything is asked; otherwise whatever went wrong, with
@@ -52,105 +104,167 @@ pub async fn back_up_stream(
     stream: &str,
     target: &Path,
     options: BackupOptions,
-    progress: &dyn Progress,
+    progress: Arc<dyn Progress>,
 ) -> Result<BackupSummary> {
     let began = Instant::now();
     // Before anything is asked, so that a mistake costs nothing.
     Staging::check_free(target)?;
-    // Asked first: in a cluster nobody answers when a stream that does not exist is to be
-    // backed up, and what the archive lacks afterwards can be told only by knowing it before.
-    let consumers = connection
-        .consumer_names(stream)
-        .await
-        .map_err(BackupError::request("looking for the stream"))?;
-    let staging = Staging::begin(target)?;
-    let layout = BackupLayout::at(staging.path());
+    let mut options = options;
+    let mut pause = FIRST_PAUSE;
+    let mut attempts = 1;
+    loop {
+        let staging = Staging::begin(target)?;
+        match attempt(connection, stream, staging, options.snapshot, &progress).await {
+            Ok(taken) => {
+                return Ok(BackupSummary {
+                    directory: target.to_owned(),
+                    attempts,
+                    elapsed: began.elapsed(),
+                    ..taken
+                });
+            }
+            Err(error) if !error.may_pass() => return Err(error),
+            Err(failure) if attempts > options.retries => {
+                return Err(match attempts {
+                    1 => failure,
+                    _ => BackupError::GaveUp {
+                        attempts,
+                        failure: Box::new(failure),
+                    },
+                });
+            }
+            Err(error) => {
+                progress.note(&format!("{stream}: {error}; taking it again"));
+                if error.is_of_the_link() {
+                    options.snapshot = options.snapshot.smaller(connection);
+                }
+            }
+        }
+        pause_for(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        attempts += 1;
+    }
+}
 
-    let mut snapshot = connection
-        .snapshot(
-            stream,
-            SnapshotOptions {
-                no_consumers: options.no_consumers,
-            },
-        )
-        .await
-        .map_err(BackupError::request(format!(
-            "asking for a snapshot of {stream}"
-        )))?;
-    progress.phase("receiving", None);
-    let received = receive(&mut snapshot, stream, staging.path(), progress).await?;
+/// Takes a backup once, and gives it its name.
+async fn attempt(
+    connection: &Connection,
+    stream: &str,
+    staging: Staging,
+    options: SnapshotOptions,
+    progress: &Arc<dyn Progress>,
+) -> Result<BackupSummary> {
+    // In a cluster nobody answers when a stream that does not exist, or has no leader, is to be
+    // saved: that is told before.
+    let before = Before::look(connection, stream).await?;
+    progress.phase("receiving", Some(before.info.state.bytes));
+    let taken = save(connection, stream, &before, &staging, options, progress).await?;
     progress.phase("checking", None);
-    let survey = source::survey(&received.path).await?;
-    check_complete(stream, &snapshot, &survey)?;
+    let Taken {
+        received,
+        config,
+        state,
+        figures,
+        method,
+    } = taken;
+    received.survey.check()?;
+    let removed_meanwhile = complete::check(connection, stream, &figures, &received.survey).await?;
+    let difference = if options.no_consumers {
+        super::before::Difference::default()
+    } else {
+        let names = connection
+            .consumer_names(stream)
+            .await
+            .map_err(BackupError::request("looking for the consumers"))?;
+        compare_consumers(&before.consumers, &names, &received.survey)
+    };
 
-    let archive = layout.archive(survey.form);
+    let archive = BackupLayout::at(staging.path()).archive(received.survey.form);
     fs::rename(&received.path, &archive).map_err(BackupError::io("naming", &archive))?;
-    let metadata_sha256 = staging.write_metadata(&snapshot.config, &snapshot.state)?;
-    let is_missing = |name: &String| !options.no_consumers && !has_consumer(&survey, name);
+    let metadata_sha256 = staging.write_metadata(&config, &state)?;
+    let saved_consumers_sha256 = match &difference.saved[..] {
+        [] => None,
+        saved => Some(staging.write_json(CONSUMERS_FILE, &saved)?),
+    };
     let manifest = Manifest {
         metadata_sha256,
-        missing_consumers: consumers.into_iter().filter(is_missing).collect(),
+        missing_consumers: difference.missing,
+        saved_consumers_sha256,
+        removed_meanwhile,
+        method,
         server: connection.server_version(),
         taken_at: OffsetDateTime::now_utc()
             .format(&Rfc3339)
             .unwrap_or_default(),
-        ..Manifest::of(stream, &survey, received.bytes, received.sha256)
+        ..Manifest::of(stream, &received.survey, received.bytes, received.sha256)
     };
     staging.write_json(MANIFEST_FILE, &manifest)?;
     staging.seal(None)?;
     Ok(BackupSummary {
-        directory: target.to_owned(),
+        directory: PathBuf::new(),
         manifest,
-        elapsed: began.elapsed(),
+        saved_consumers: difference.saved,
+        attempts: 1,
+        decoded_bytes: received.survey.figures.bytes,
+        elapsed: Duration::ZERO,
     })
 }
 
-/// Writes the chunks down as they come.
-async fn receive(
-    snapshot: &mut Snapshot,
+/// An archive as it was taken, and what the server said with it.
+struct Taken {
+    received: Received,
+    config: Value,
+    state: Value,
+    figures: StreamState,
+    method: Method,
+}
+
+/// Takes the server's snapshot, or reads the stream out where it makes none.
+async fn save(
+    connection: &Connection,
     stream: &str,
-    directory: &Path,
-    progress: &dyn Progress,
-) -> Result<Received> {
-    let path = directory.join("received.s2");
-    let file = File::create_new(&path).map_err(BackupError::io("creating", &path))?;
-    let mut output = Digesting::new(file);
-    while let Some(chunk) = snapshot
-        .next_chunk()
-        .await
-        .map_err(BackupError::request(format!("receiving {stream}")))?
-    {
-        output
-            .write_all(&chunk)
-            .map_err(BackupError::io("writing", &path))?;
-        progress.done(output.bytes());
+    before: &Before,
+    staging: &Staging,
+    options: SnapshotOptions,
+    progress: &Arc<dyn Progress>,
+) -> Result<Taken> {
+    let directory = staging.path();
+    match connection.snapshot(stream, options).await {
+        Ok(mut snapshot) => {
+            let received = receive(&mut snapshot, stream, directory, progress).await?;
+            let figures = snapshot
+                .figures()
+                .map_err(BackupError::request("reading the stream's state"))?;
+            Ok(Taken {
+                received,
+                config: snapshot.config,
+                state: snapshot.state,
+                figures,
+                method: Method::Snapshot,
+            })
+        }
+        Err(error) if before.is_in_memory() && error.is_of_a_snapshot() => {
+            let with_consumers = !options.no_consumers;
+            let received = read_out(
+                connection,
+                stream,
+                before,
+                with_consumers,
+                directory,
+                progress,
+            )
+            .await?;
+            Ok(Taken {
+                received,
+                config: before.config.clone(),
+                state: before.state.clone(),
+                figures: before.info.state,
+                method: Method::Messages,
+            })
+        }
+        Err(error) => {
+            let doing = format!("asking for a snapshot of {stream}");
+            Err(BackupError::request(doing)(error))
+        }
     }
-    let (file, sha256, bytes) = output.finish();
-    file.sync_all().map_err(BackupError::io("syncing", &path))?;
-    Ok(Received {
-        path,
-        bytes,
-        sha256,
-    })
-}
-
-/// Compares the archive with the stream's count when the snapshot began. Messages published
-/// since then may be in a tar as well, and count for nothing here.
-fn check_complete(stream: &str, snapshot: &Snapshot, survey: &Survey) -> Result<()> {
-    let state = snapshot
-        .figures()
-        .map_err(BackupError::request("reading the stream's state"))?;
-    let found = survey.live.count_to(state.last_seq);
-    if found < state.messages {
-        return Err(BackupError::Incomplete {
-            stream: stream.to_owned(),
-            expected: state.messages,
-            found,
-        });
-    }
-    Ok(())
-}
-
-fn has_consumer(survey: &Survey, name: &str) -> bool {
-    survey.consumers.iter().any(|saved| saved.name == name)
 }

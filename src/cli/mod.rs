@@ -1,13 +1,17 @@
 //! The command line: what can be typed, and the help that teaches it. No logic.
 
+mod connect;
 mod offline;
+mod online;
 
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
+pub use connect::Connect;
 pub use offline::{Cat, Convert, Extract, Info, Verify};
+pub use online::{Backup, BackupAccount, BackupStream, Restore, Taking};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -181,84 +185,10 @@ pub enum Servers {
     },
 }
 
-/// What can be backed up.
-#[derive(Debug, Subcommand)]
-pub enum Backup {
-    /// Back one stream up into a new directory, in the layout of the nats CLI
-    ///
-    /// The directory appears only when the backup is whole: received, read back, checked to
-    /// the last record and compared with the stream's own count.
-    #[command(after_help = EXIT_CODES)]
-    Stream {
-        /// The stream
-        stream: String,
-        /// The directory to make
-        directory: PathBuf,
-        /// Leave the consumers out
-        #[arg(long)]
-        no_consumers: bool,
-        /// Where to connect
-        #[command(flatten)]
-        connect: Connect,
-        /// How to tell
-        #[command(flatten)]
-        output: Output,
-    },
-}
-
-/// What can be restored.
-#[derive(Debug, Subcommand)]
-pub enum Restore {
-    /// Restore the stream of a backup, and compare every message before saying so
-    ///
-    /// A stream of that name must not exist. When the restore fails, what it began is deleted.
-    #[command(after_help = EXIT_CODES)]
-    Stream {
-        /// The directory of the backup
-        directory: PathBuf,
-        /// Give the stream another number of replicas
-        #[arg(long, value_parser = clap::value_parser!(u8).range(1..=5))]
-        replicas: Option<u8>,
-        /// Where to connect
-        #[command(flatten)]
-        connect: Connect,
-        /// How to tell
-        #[command(flatten)]
-        output: Output,
-    },
-}
-
-/// Where to connect.
-#[derive(Debug, Args)]
-pub struct Connect {
-    /// Servers to connect to, separated by commas
-    #[arg(
-        long,
-        short = 's',
-        value_name = "URL",
-        env = "NATS_URL",
-        default_value = "nats://127.0.0.1:4222",
-        value_delimiter = ','
-    )]
-    pub server: Vec<String>,
-    /// User name
-    #[arg(long, env = "NATS_USER", requires = "password")]
-    pub user: Option<String>,
-    /// Password
-    #[arg(long, env = "NATS_PASSWORD", hide_env_values = true)]
-    pub password: Option<String>,
-    /// Credentials file
-    #[arg(long, value_name = "FILE", env = "NATS_CREDS")]
-    pub creds: Option<PathBuf>,
-    /// JetStream domain
-    #[arg(long, value_name = "DOMAIN")]
-    pub js_domain: Option<String>,
-}
-
 /// How to tell.
 #[derive(Debug, Args)]
 pub struct Output {
-    /// Print the result as a JSON object
+    /// Print the result as a JSON object, and events as lines of JSON on standard error
     #[arg(long)]
     pub json: bool,
     /// Print log lines instead of a progress bar

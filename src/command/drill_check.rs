@@ -20,7 +20,7 @@ pub(super) fn run(scenarios: &[String]) -> Outcome {
             Err(diagnostic) => {
                 // Every file is checked; the last fault becomes the command's own.
                 if let Some(earlier) = wrong.replace(diagnostic) {
-                    ui::say_error(&earlier);
+                    ui::say_error(&earlier, Exit::Usage);
                 }
             }
         }

@@ -1,7 +1,9 @@
 //! The commands, one file a verb, and the one place where an error becomes an exit code.
 
 mod backup;
+mod backup_account;
 mod cat;
+mod connect;
 mod convert;
 mod drill_check;
 mod drill_list;
@@ -17,10 +19,10 @@ use lifeboat_harness::{BinaryError, Error as HarnessError};
 
 use crate::archive::ArchiveError;
 use crate::backup::BackupError;
-use crate::cli::{Backup, Cli, Command, Connect, Drill, Restore, Servers};
+use crate::cli::{Backup, Cli, Command, Drill, Restore, Servers};
 use crate::drill::DrillError;
 use crate::exit::Exit;
-use crate::jetstream::{ConnectSettings, Connection, RequestError};
+use crate::jetstream::{ContextError, RequestError};
 use crate::offline::OfflineError;
 use crate::scenario::Diagnostic;
 use crate::ui;
@@ -39,7 +41,7 @@ pub async fn run(cli: Cli) -> Exit {
     let outcome = match cli.command {
         Command::Drill(drill) => unless_interrupted(run_drills(drill)).await,
         Command::Servers(servers) => unless_interrupted(manage_servers(servers)).await,
-        Command::Backup(backup) => unless_interrupted(back_up(backup)).await,
+        Command::Backup(backup) => back_up(backup).await,
         // A restore has to delete what it began before it ends.
         Command::Restore(restore) => restore_stream(restore).await,
         // So has what works on files.
@@ -52,7 +54,7 @@ pub async fn run(cli: Cli) -> Exit {
     match outcome {
         Ok(exit) => exit,
         Err(failure) => {
-            ui::say_error(&*failure.error);
+            ui::say_error(&*failure.error, failure.exit);
             failure.exit
         }
     }
@@ -99,15 +101,10 @@ async fn manage_servers(servers: Servers) -> Outcome {
 }
 
 async fn back_up(backup: Backup) -> Outcome {
-    let Backup::Stream {
-        stream,
-        directory,
-        no_consumers,
-        connect,
-        output,
-    } = backup;
-    let connection = open(&connect).await?;
-    backup::run(&connection, &stream, &directory, no_consumers, &output).await
+    match backup {
+        Backup::Stream(options) => unless_interrupted(backup::run(options)).await,
+        Backup::Account(options) => backup_account::run(options).await,
+    }
 }
 
 async fn restore_stream(restore: Restore) -> Outcome {
@@ -117,19 +114,8 @@ async fn restore_stream(restore: Restore) -> Outcome {
         connect,
         output,
     } = restore;
-    let connection = open(&connect).await?;
+    let connection = connect::open(&connect).await?;
     restore::run(&connection, &directory, replicas, &output, interruption()).await
-}
-
-async fn open(connect: &Connect) -> Result<Connection, Failure> {
-    let settings = ConnectSettings {
-        servers: connect.server.clone(),
-        in_order: false,
-        user: connect.user.clone().zip(connect.password.clone()),
-        credentials: connect.creds.clone(),
-        domain: connect.js_domain.clone(),
-    };
-    Ok(Connection::open(&settings).await?)
 }
 
 impl Failure {
@@ -182,6 +168,12 @@ impl From<BinaryError> for Failure {
     }
 }
 
+impl From<ContextError> for Failure {
+    fn from(error: ContextError) -> Self {
+        Self::new(Exit::Usage, error)
+    }
+}
+
 impl From<RequestError> for Failure {
     fn from(error: RequestError) -> Self {
         Self::new(exit_of_request(&error), error)
@@ -224,14 +216,19 @@ fn exit_of_backup(error: &BackupError) -> Exit {
     match error {
         BackupError::TargetExists { .. }
         | BackupError::StreamExists { .. }
+        | BackupError::Unfinished { .. }
+        | BackupError::InUse { .. }
         | BackupError::TooOld { .. } => Exit::Refused,
-        BackupError::Incomplete { .. } => Exit::Incomplete,
+        BackupError::Lost { .. } => Exit::Incomplete,
         BackupError::Archive(ArchiveError::Unsupported { .. }) => Exit::Unsupported,
         BackupError::NotABackup { .. } | BackupError::Archive(_) => Exit::Damaged,
         BackupError::Request { source, .. } => exit_of_request(source),
         BackupError::LeftBehind { failure, .. } => exit_of_backup(failure),
         BackupError::Differs { .. } => Exit::Broken,
-        BackupError::NotGone { .. } => Exit::NotReady,
+        BackupError::GaveUp { failure, .. } => exit_of_backup(failure),
+        BackupError::NothingToDo { .. } => Exit::Usage,
+        BackupError::Unreadable { .. } => Exit::Unsupported,
+        BackupError::NotGone { .. } | BackupError::NoLeader { .. } => Exit::NotReady,
         BackupError::NotCompared { .. } => Exit::Inconclusive,
         BackupError::Interrupted => Exit::Interrupted,
         BackupError::Io { .. } => Exit::Unexpected,

@@ -1,5 +1,6 @@
 //! The verbs of a scenario, carried out.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat_harness::wait::{Probe, TimedOut, pause_for, until};
@@ -216,7 +217,7 @@ async fn backup(world: &World<'_>, stream: &str, name: &str) -> Outcome {
     let target = world.evidence.backup(name);
     let options = BackupOptions::default();
     let connection = world.connection().await.map_err(impossible)?;
-    let taken = back_up_stream(&connection, stream, &target, options, &())
+    let taken = back_up_stream(&connection, stream, &target, options, Arc::new(()))
         .await
         .map_err(by_engine)?;
     let manifest = taken.manifest;

@@ -7,7 +7,7 @@ use lifeboat_harness::Cluster;
 
 use super::evidence::Evidence;
 use super::load::{Publisher, Recorder};
-use crate::jetstream::{ConnectSettings, Connection};
+use crate::jetstream::{ConnectSettings, Connection, Login};
 use crate::ledger::Event;
 use crate::scenario::Scenario;
 
@@ -34,7 +34,10 @@ pub(super) async fn connect(cluster: &Cluster, servers: Vec<String>) -> Result<C
     Connection::open(&ConnectSettings {
         servers,
         in_order: true,
-        user: Some((user.user.clone(), user.password.clone())),
+        login: Login::Password {
+            user: user.user.clone(),
+            password: user.password.clone(),
+        },
         ..ConnectSettings::default()
     })
     .await

@@ -1,9 +1,9 @@
 //! One connection to an account, and the request that everything else is made of.
 
-use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use async_nats::{Client, ConnectOptions, HeaderMap, Request, ServerAddr};
+use async_nats::{Client, HeaderMap, Request};
 use bytes::Bytes;
 use lifeboat_harness::wait::pause_for;
 use semver::Version;
@@ -11,38 +11,22 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::{ApiError, RequestError, Result};
+use super::settings::ConnectSettings;
 
 /// How long one request may take unless its caller says otherwise.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long lists may take: a server gives silent leaders four seconds.
+const LISTED_WITHIN: Duration = Duration::from_secs(10);
 /// How long a question is repeated: an election takes up to nine seconds.
 const ANSWERED_AT_LAST_WITHIN: Duration = Duration::from_secs(20);
 /// The pause before a question is repeated.
 const BEFORE_ASKING_AGAIN: Duration = Duration::from_millis(100);
-/// How long making a connection may take.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// A server that hangs, as a paused one does, is given up after two of these.
-const PING_EVERY: Duration = Duration::from_secs(2);
-
-/// Where to connect, and as whom.
-#[derive(Debug, Clone, Default)]
-pub struct ConnectSettings {
-    /// Addresses such as `nats://127.0.0.1:4222`; any of them will do.
-    pub servers: Vec<String>,
-    /// The first address is tried first, the next when it does not answer; else any.
-    pub in_order: bool,
-    /// User and password.
-    pub user: Option<(String, String)>,
-    /// A credentials file, as `nsc` writes it.
-    pub credentials: Option<PathBuf>,
-    /// The JetStream domain, when it is not the connected server's own.
-    pub domain: Option<String>,
-}
-
 /// A connection to an account.
 #[derive(Debug, Clone)]
 pub struct Connection {
     client: Client,
     prefix: String,
+    answer_within: Duration,
 }
 
 impl Connection {
@@ -51,42 +35,23 @@ impl Connection {
     /// # Errors
     /// [`RequestError::Unreachable`] with the addresses that were tried.
     pub async fn open(settings: &ConnectSettings) -> Result<Self> {
-        let unreachable = |reason: String| RequestError::Unreachable {
-            servers: settings.servers.join(", "),
-            reason,
-        };
-        let servers = settings
-            .servers
-            .iter()
-            .map(|server| server.parse::<ServerAddr>())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| unreachable(error.to_string()))?;
-        let mut options = ConnectOptions::new()
-            .name("lifeboat")
-            .ping_interval(PING_EVERY)
-            .connection_timeout(CONNECT_WITHIN)
-            .reconnect_delay_callback(|_| Duration::from_millis(100));
-        if settings.in_order {
-            options = options.retain_servers_order();
-        }
-        if let Some((user, password)) = &settings.user {
-            options = options.user_and_password(user.clone(), password.clone());
-        }
-        if let Some(path) = &settings.credentials {
-            options = options
-                .credentials_file(path)
-                .await
-                .map_err(|error| unreachable(format!("{}: {error}", path.display())))?;
-        }
+        let addresses = settings.addresses()?;
+        let options = settings.options().await?;
         let client = options
-            .connect(servers)
+            .connect(addresses)
             .await
-            .map_err(|error| unreachable(error.to_string()))?;
-        let prefix = match &settings.domain {
-            Some(domain) => format!("$JS.{domain}.API"),
-            None => String::from("$JS.API"),
-        };
-        Ok(Self { client, prefix })
+            .map_err(|error| settings.unreachable(error.to_string()))?;
+        Ok(Self {
+            client,
+            prefix: settings.prefix(),
+            answer_within: settings.timeout.unwrap_or(ANSWER_WITHIN),
+        })
+    }
+
+    /// How often it was made: more than before means that it was lost in between, and with it
+    /// perhaps a message.
+    pub(super) fn times_connected(&self) -> u64 {
+        self.client.statistics().connects.load(Ordering::Relaxed)
     }
 
     /// The version of the server this connection happens to be with.
@@ -112,7 +77,7 @@ impl Connection {
     pub(super) async fn call<T: DeserializeOwned>(&self, call: &str, body: &Value) -> Result<T> {
         let subject = self.api(call);
         let body = Bytes::from(body.to_string());
-        let answer = self.ask(&subject, None, body, ANSWER_WITHIN).await?;
+        let answer = self.ask(&subject, None, body, self.answer_within).await?;
         decode(&subject, &answer)
     }
 
@@ -123,9 +88,30 @@ impl Connection {
         call: &str,
         body: &Value,
     ) -> Result<T> {
+        self.repeat(call, body, self.answer_within).await
+    }
+
+    /// The same for a list, which takes longer.
+    pub(super) async fn list_again<T: DeserializeOwned>(
+        &self,
+        call: &str,
+        body: &Value,
+    ) -> Result<T> {
+        let within = self.answer_within.max(LISTED_WITHIN);
+        self.repeat(call, body, within).await
+    }
+
+    async fn repeat<T: DeserializeOwned>(
+        &self,
+        call: &str,
+        body: &Value,
+        within: Duration,
+    ) -> Result<T> {
+        let (subject, body) = (self.api(call), Bytes::from(body.to_string()));
         let began = Instant::now();
         loop {
-            match self.call(call, body).await {
+            let answer = self.ask(&subject, None, body.clone(), within).await;
+            match answer.and_then(|answer| decode(&subject, &answer)) {
                 Err(RequestError::TimedOut { .. } | RequestError::Disconnected { .. })
                     if began.elapsed() < ANSWERED_AT_LAST_WITHIN =>
                 {

@@ -10,6 +10,8 @@ pub type Result<T, E = RequestError> = std::result::Result<T, E>;
 
 /// JetStream's error number for a stream that does not exist.
 const STREAM_NOT_FOUND: u32 = 10059;
+/// JetStream's error number for a snapshot that can't be made, or not now.
+const SNAPSHOT_FAILED: u32 = 10064;
 /// JetStream's error number for a consumer that does not exist.
 const CONSUMER_NOT_FOUND: u32 = 10014;
 
@@ -78,6 +80,12 @@ impl RequestError {
     /// Whether the server said that the consumer does not exist.
     pub fn is_consumer_not_found(&self) -> bool {
         self.err_code() == Some(CONSUMER_NOT_FOUND)
+    }
+
+    /// Whether a server ended a snapshot that it had begun, such as for want of acknowledgements,
+    /// or would not begin one while another is made (10064).
+    pub fn is_of_a_snapshot(&self) -> bool {
+        matches!(self.err_code(), Some(0 | SNAPSHOT_FAILED))
     }
 
     /// JetStream's error number, when the server gave one.

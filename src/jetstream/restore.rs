@@ -60,6 +60,7 @@ pub struct RestoreTransfer {
     waiting: BTreeSet<u64>,
     sent: u64,
     tuning: RestoreTuning,
+    times_connected: u64,
 }
 
 #[derive(Deserialize)]
@@ -80,6 +81,7 @@ impl Connection {
         tuning: RestoreTuning,
     ) -> Result<RestoreTransfer> {
         let body = json!({ "config": config, "state": state });
+        let times_connected = self.times_connected();
         let answer: Answer = self
             .call(&format!("STREAM.RESTORE.{stream}"), &body)
             .await?;
@@ -97,6 +99,7 @@ impl Connection {
             waiting: BTreeSet::new(),
             sent: 0,
             tuning,
+            times_connected,
         })
     }
 }
@@ -206,8 +209,13 @@ impl RestoreTransfer {
     }
 
     async fn next_answer(&mut self, within: Duration) -> Result<Message> {
-        timeout(within, self.answers.next())
-            .await
+        let answer = timeout(within, self.answers.next()).await;
+        if self.connection.times_connected() != self.times_connected {
+            // Chunks may have been lost, and the server would not notice.
+            let reason = "the connection was lost in the middle of a restore";
+            return Err(RequestError::disconnected(&self.subject, reason));
+        }
+        answer
             .map_err(|_| RequestError::TimedOut {
                 subject: self.subject.clone(),
                 within,

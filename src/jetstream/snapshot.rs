@@ -8,12 +8,13 @@
 
 use std::time::Duration;
 
-use async_nats::Subscriber;
+use async_nats::{Message, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use semver::Version;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::connection::Connection;
 use super::error::{RequestError, Result};
@@ -21,16 +22,51 @@ use super::stream::StreamState;
 
 /// Silence this long is the end: servers give up on us after five seconds at the latest.
 const SILENCE: Duration = Duration::from_secs(15);
+/// While nothing comes, the connection is looked at so often.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(1);
 /// Large enough for few round trips, small enough for every server's limits.
 const CHUNK: usize = 512 << 10;
+/// So much is under way at once, where servers let us choose.
+const WINDOW: usize = 16 << 20;
+/// The first version that lets us: 2.12.0 to 2.12.4 refuse the field, older ones ignore it.
+const WINDOW_SINCE: Version = Version::new(2, 12, 5);
+/// JetStream's error number for a request that it can't read, such as one with a field it does
+/// not know.
+const BAD_REQUEST: u32 = 10025;
 /// The status of a snapshot that ended well.
 const NO_CONTENT: u16 = 204;
 
 /// How to take a snapshot.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SnapshotOptions {
     /// Leave the consumers out.
     pub no_consumers: bool,
+    /// Bytes in a chunk; half a MiB, or half of what the server takes, unless it is said.
+    pub chunk_bytes: Option<usize>,
+    /// Bytes under way at once; 16 MiB unless it is said, or the server decides.
+    pub window_bytes: Option<usize>,
+}
+
+impl SnapshotOptions {
+    /// The chunk that will be asked for.
+    pub fn chunk(&self, connection: &Connection) -> usize {
+        // A chunk's protocol line and headers must fit as well, hence half.
+        let most = connection.max_payload() / 2;
+        self.chunk_bytes.unwrap_or(CHUNK).min(most).max(1)
+    }
+
+    /// The same in smaller chunks, for a link on which these were too much.
+    #[must_use]
+    pub fn smaller(&self, connection: &Connection) -> Self {
+        const SMALLEST: usize = 16 << 10;
+        let chunk = (self.chunk(connection) / 2).max(SMALLEST);
+        let window = self.window_bytes.unwrap_or(WINDOW) / 2;
+        Self {
+            chunk_bytes: Some(chunk),
+            window_bytes: Some(window.max(4 * chunk)),
+            ..*self
+        }
+    }
 }
 
 /// A snapshot being received.
@@ -43,6 +79,7 @@ pub struct Snapshot {
     subject: String,
     connection: Connection,
     chunks: Subscriber,
+    times_connected: u64,
 }
 
 #[derive(Deserialize)]
@@ -71,22 +108,36 @@ impl Connection {
             .flush()
             .await
             .map_err(|error| lost(error.to_string()))?;
-        // A chunk's protocol line and headers must fit as well, hence half.
-        let chunk_size = CHUNK.min(self.max_payload() / 2);
-        // Neither `jsck` (servers to 2.14 truncate what it finds) nor `window_size` (2.12.0 to
-        // 2.12.4 refuse it) is ever sent.
-        let body = json!({
+        // `jsck` is never sent: servers to 2.14 truncate the blocks in which it finds something.
+        let mut body = json!({
             "deliver_subject": inbox,
             "no_consumers": options.no_consumers,
-            "chunk_size": chunk_size,
+            "chunk_size": options.chunk(self),
         });
-        let answer: Answer = self.call(&call, &body).await?;
+        if self
+            .server_version()
+            .is_some_and(|version| version >= WINDOW_SINCE)
+        {
+            body["window_size"] = json!(options.window_bytes.unwrap_or(WINDOW));
+        }
+        let times_connected = self.times_connected();
+        let mut asked = self.call::<Answer>(&call, &body).await;
+        // The stream's leader may be older than the server we are connected to.
+        if let Err(error) = &asked
+            && error.err_code() == Some(BAD_REQUEST)
+            && let Some(body) = body.as_object_mut()
+            && body.remove("window_size").is_some()
+        {
+            asked = self.call(&call, &json!(body)).await;
+        }
+        let answer = asked?;
         Ok(Snapshot {
             config: answer.config,
             state: answer.state,
             subject,
             connection: self.clone(),
             chunks,
+            times_connected,
         })
     }
 }
@@ -106,13 +157,7 @@ impl Snapshot {
     /// # Errors
     /// When the server ends it with an error, or falls silent.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>> {
-        let message = timeout(SILENCE, self.chunks.next())
-            .await
-            .map_err(|_| RequestError::TimedOut {
-                subject: self.subject.clone(),
-                within: SILENCE,
-            })?
-            .ok_or_else(|| RequestError::disconnected(&self.subject, "the subscription ended"))?;
+        let message = self.next_message().await?;
         if message.payload.is_empty() {
             return match message.status {
                 None => Ok(None),
@@ -135,5 +180,32 @@ impl Snapshot {
                 .map_err(|error| RequestError::disconnected(&self.subject, &error))?;
         }
         Ok(Some(message.payload))
+    }
+
+    /// The next message of the snapshot. While the connection was away some may have been lost, and
+    /// nobody sends them again.
+    async fn next_message(&mut self) -> Result<Message> {
+        let deadline = Instant::now() + SILENCE;
+        loop {
+            let next = timeout(LOOK_UP_EVERY, self.chunks.next()).await;
+            if self.connection.times_connected() != self.times_connected {
+                let reason = "the connection was lost in the middle of a snapshot";
+                return Err(RequestError::disconnected(&self.subject, reason));
+            }
+            match next {
+                Ok(Some(message)) => return Ok(message),
+                Ok(None) => {
+                    let reason = "the subscription ended";
+                    return Err(RequestError::disconnected(&self.subject, reason));
+                }
+                Err(_) if Instant::now() < deadline => {}
+                Err(_) => {
+                    return Err(RequestError::TimedOut {
+                        subject: self.subject.clone(),
+                        within: SILENCE,
+                    });
+                }
+            }
+        }
     }
 }

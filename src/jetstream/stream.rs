@@ -86,6 +86,15 @@ impl Connection {
         self.call(&format!("STREAM.INFO.{name}"), &json!({})).await
     }
 
+    /// The same, as the server gave it.
+    ///
+    /// # Errors
+    /// See [`Connection::stream_info`].
+    pub async fn stream_answer(&self, name: &str) -> Result<Value> {
+        self.call_again(&format!("STREAM.INFO.{name}"), &json!({}))
+            .await
+    }
+
     /// The names of the account's streams. A cluster may list a name whose stream it can't
     /// tell anything about: one that a restore has taken and not finished.
     ///

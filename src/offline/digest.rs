@@ -22,6 +22,11 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// The SHA-256 of a text, in hexadecimal.
+pub(super) fn sha256(text: &[u8]) -> String {
+    hex(&Sha256::digest(text))
+}
+
 /// The SHA-256 of a file, in hexadecimal.
 pub(super) fn sha256_of_file(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
@@ -49,11 +54,6 @@ impl<W: Write> Digesting<W> {
             hasher: Sha256::new(),
             bytes: 0,
         }
-    }
-
-    /// How much was written so far.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
     }
 
     /// The output, the SHA-256 in hexadecimal, and how much was written.

@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::digest::sha256;
 use super::error::{OfflineError, Result};
 use super::manifest::{FORMAT, Manifest};
+use super::saved_consumers::{self, SavedConsumer};
 use super::staging::UNFINISHED;
 use crate::archive::{
-    Archive, ArchiveError, BackupLayout, Defect, Form, Kind, StreamState, Survey, is_name,
+    Archive, ArchiveError, BackupLayout, CONSUMERS_FILE, Defect, Form, Kind, StreamState, Survey,
+    is_name,
 };
 
 /// A backup that was looked at, and not read yet. What is wrong is told, and stops nothing.
@@ -30,6 +33,8 @@ pub struct Look {
     pub metadata_text: Vec<u8>,
     /// Our own record.
     pub manifest: Option<Manifest>,
+    /// Consumers that were saved beside the archive.
+    pub saved_consumers: Vec<SavedConsumer>,
     /// What is wrong so far.
     pub defects: Vec<Defect>,
 }
@@ -71,6 +76,7 @@ impl Look {
             metadata: None,
             metadata_text: Vec::new(),
             manifest: None,
+            saved_consumers: Vec::new(),
             defects: Vec::new(),
         };
         if kind.is_file() {
@@ -113,6 +119,14 @@ impl Look {
     pub fn state(&self) -> Option<StreamState> {
         let state = &self.metadata.as_ref()?.state;
         serde_json::from_value(state.clone()).ok()
+    }
+
+    /// Consumers that the stream had and the archive does not have, in sentences.
+    pub fn missing_consumers(&self) -> Vec<String> {
+        let Some(manifest) = &self.manifest else {
+            return Vec::new();
+        };
+        SavedConsumer::explain_missing(&manifest.missing_consumers, &self.saved_consumers)
     }
 
     /// The archive, or why there is none to be read.
@@ -173,7 +187,29 @@ impl Look {
             _ => self.found(Kind::Duplicate, "the backup", "it has two archives"),
         }
         self.read_metadata(layout);
-        self.read_manifest(layout)
+        self.read_manifest(layout)?;
+        self.read_consumers(layout);
+        Ok(())
+    }
+
+    /// Reads the consumers beside the archive, which the manifest has a digest of.
+    fn read_consumers(&mut self, layout: &BackupLayout) {
+        let recorded = self.manifest.as_ref().map(|manifest| {
+            let digest = &manifest.saved_consumers_sha256;
+            digest.clone().unwrap_or_default()
+        });
+        let path = layout.consumers();
+        if !path.exists() && recorded.as_ref().is_none_or(String::is_empty) {
+            return;
+        }
+        match saved_consumers::read(&path) {
+            Err(reason) => self.found(Kind::Metadata, CONSUMERS_FILE, reason),
+            Ok((_, text)) if recorded.is_some_and(|digest| digest != sha256(&text)) => {
+                let detail = "it is not the one that its manifest describes";
+                self.found(Kind::Manifest, CONSUMERS_FILE, detail);
+            }
+            Ok((saved, _)) => self.saved_consumers = saved,
+        }
     }
 
     fn read_metadata(&mut self, layout: &BackupLayout) {

@@ -33,6 +33,17 @@ pub struct Manifest {
     /// whose only replica is on another node than the stream's leader, or in memory.
     #[serde(default)]
     pub missing_consumers: Vec<String>,
+    /// SHA-256 of the file with the consumers that were saved beside the archive, in hexadecimal;
+    /// none without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved_consumers_sha256: Option<String>,
+    /// Messages that were removed from the stream while the backup was made, before they were
+    /// reached: neither the backup nor the stream has them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub removed_meanwhile: u64,
+    /// How it was taken.
+    #[serde(default)]
+    pub method: Method,
     /// SHA-256 of `backup.json`, in hexadecimal.
     pub metadata_sha256: String,
     /// The archive that this one was made from, when it was converted.
@@ -69,6 +80,9 @@ impl Manifest {
             last_sequence: survey.last_sequence,
             consumers: survey.consumers.iter().map(Consumer::position).collect(),
             missing_consumers: Vec::new(),
+            saved_consumers_sha256: None,
+            removed_meanwhile: 0,
+            method: Method::Snapshot,
             metadata_sha256: String::new(),
             converted_from: None,
             lacks: Vec::new(),
@@ -85,6 +99,25 @@ impl Manifest {
             .as_ref()
             .is_none_or(|origin| origin.sealed)
     }
+}
+
+/// How a backup was taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// The server's own snapshot.
+    #[default]
+    Snapshot,
+    /// Message by message, where the server makes no snapshots.
+    Messages,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The archive that another was made from.

@@ -6,10 +6,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-use super::digest::hex;
+use super::digest::sha256;
 use super::error::{OfflineError, Result};
 use crate::archive::{METADATA_FILE, OnRead};
 
@@ -73,13 +72,7 @@ impl Staging {
 
     /// Writes a file of JSON to disk and returns its SHA-256.
     pub(crate) fn write_json(&self, name: &str, value: &impl Serialize) -> Result<String> {
-        let path = self.path().join(name);
-        let failed = || OfflineError::io("writing", &path);
-        let text = serde_json::to_vec_pretty(value).map_err(|error| failed()(error.into()))?;
-        File::create_new(&path)
-            .and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()))
-            .map_err(failed())?;
-        Ok(hex(&Sha256::digest(&text)))
+        write_json(&self.path().join(name), value)
     }
 
     /// Writes `backup.json`: the stream's configuration and state, as the `nats` CLI reads them.
@@ -109,6 +102,60 @@ impl Staging {
         let _gone = self.directory.keep();
         sync(&target_parent)
     }
+}
+
+/// Writes a file of JSON, which must not be there, to disk and returns its SHA-256.
+fn write_json(path: &Path, value: &impl Serialize) -> Result<String> {
+    let failed = || OfflineError::io("writing", path);
+    let text = serde_json::to_vec_pretty(value).map_err(|error| failed()(error.into()))?;
+    File::create_new(path)
+        .and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()))
+        .map_err(failed())?;
+    Ok(sha256(&text))
+}
+
+/// Writes a file of JSON in place of another, of which one or the other is there at any moment.
+pub(super) fn replace_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let text = serde_json::to_vec_pretty(value)
+        .map_err(|error| OfflineError::io("writing", path)(error.into()))?;
+    let mut file = tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .tempfile_in(directory)
+        .map_err(OfflineError::io("creating a file in", directory))?;
+    file.write_all(&text)
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(OfflineError::io("writing", path))?;
+    file.persist(path)
+        .map_err(|error| OfflineError::io("naming", path)(error.error))?;
+    sync(directory)
+}
+
+/// Where an unfinished directory that will be at `target` waits to be continued.
+pub(crate) fn unfinished(target: &Path) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    target.with_file_name(format!("{UNFINISHED}{name}"))
+}
+
+/// Gives an unfinished directory its name, which must be free.
+pub(crate) fn finish(unfinished: &Path, target: &Path) -> Result<()> {
+    sync(unfinished)?;
+    rename_new(unfinished, target)?;
+    let parent = target.parent().filter(|path| !path.as_os_str().is_empty());
+    sync(parent.unwrap_or(Path::new(".")))
+}
+
+/// Removes the unfinished directories of others in a directory that only we work on.
+pub(crate) fn sweep(directory: &Path) -> Result<()> {
+    let failed = || OfflineError::io("reading", directory);
+    for entry in fs::read_dir(directory).map_err(failed())? {
+        let entry = entry.map_err(failed())?;
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) && entry.path().is_dir() {
+            let path = entry.path();
+            fs::remove_dir_all(&path).map_err(OfflineError::io("removing", &path))?;
+        }
+    }
+    Ok(())
 }
 
 /// Renames a directory to a name that must not be taken, not even by an empty directory.

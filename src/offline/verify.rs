@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::thread;
 
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
-use super::digest::{hex, sha256_of_file};
+use super::digest::{sha256, sha256_of_file};
 use super::error::{OfflineError, Result};
 use super::look::Look;
 use super::manifest::Manifest;
@@ -184,7 +183,7 @@ fn compare_digests(look: &Look, manifest: &Manifest, archive_sha256: &str) -> Ve
         );
         defects.push(Defect::new(Kind::Manifest, "the archive", detail));
     }
-    if hex(&Sha256::digest(&look.metadata_text)) != manifest.metadata_sha256 {
+    if sha256(&look.metadata_text) != manifest.metadata_sha256 {
         let detail = "it is not the one that its manifest describes";
         defects.push(Defect::new(Kind::Manifest, "backup.json", detail));
     }
@@ -218,6 +217,46 @@ fn compare_metadata(look: &Look, survey: &Survey) -> Vec<Defect> {
         );
         found(Kind::FewerMessages, "the archive", detail);
     }
+    defects.extend(compare_states(look, survey));
+    let mut found =
+        |kind, place: &str, detail: String| defects.push(Defect::new(kind, place, detail));
+    if let Some(manifest) = &look.manifest {
+        let held = (survey.form, survey.live.len(), survey.last_sequence);
+        let said = (manifest.form, manifest.messages, manifest.last_sequence);
+        if held != said || survey.consumers.len() != manifest.consumers.len() {
+            let detail = String::from("it does not hold what its manifest says");
+            found(Kind::Manifest, "the archive", detail);
+        }
+        for lack in &manifest.lacks {
+            found(Kind::FewerMessages, "the original", lack.clone());
+        }
+        for lack in look.missing_consumers() {
+            found(Kind::FewerConsumers, "the archive", lack);
+        }
+    }
+    defects
+}
+
+/// Compares the messages and consumers of the archive with the states that tell how many there were.
+fn compare_states(look: &Look, survey: &Survey) -> Vec<Defect> {
+    let mut defects = Vec::new();
+    let mut found =
+        |kind, place: &str, detail: String| defects.push(Defect::new(kind, place, detail));
+    let removed_meanwhile = look
+        .manifest
+        .as_ref()
+        .map_or(0, |manifest| manifest.removed_meanwhile);
+    if let (None, Some(state)) = (look.state(), &survey.state)
+        && survey.live.len().saturating_add(removed_meanwhile) < state.messages
+    {
+        let detail = format!(
+            "it counts {} messages, {} are there: the others were removed while the backup was \
+             made, or lost by the server",
+            state.messages,
+            survey.live.len()
+        );
+        found(Kind::FewerMessages, "state.json", detail);
+    }
     if let Some(state) = look.state() {
         // What was published since then may be in a tar as well, and counts for nothing here.
         // What is evicted for newer messages was there.
@@ -232,7 +271,7 @@ fn compare_metadata(look: &Look, survey: &Survey) -> Vec<Defect> {
             );
             found(Kind::Metadata, "backup.json", detail);
         }
-        if held < state.messages {
+        if held.saturating_add(removed_meanwhile) < state.messages {
             let detail = format!(
                 "the stream had {} messages when the backup began, {held} of them are there: the \
                  others were removed meanwhile, or lost by the server",
@@ -244,24 +283,6 @@ fn compare_metadata(look: &Look, survey: &Survey) -> Vec<Defect> {
         // A backup without any was made without them.
         if has > 0 && has < had {
             let detail = format!("the stream had {had} consumers, {has} of them are there");
-            found(Kind::FewerConsumers, "the archive", detail);
-        }
-    }
-    if let Some(manifest) = &look.manifest {
-        let held = (survey.form, survey.live.len(), survey.last_sequence);
-        let said = (manifest.form, manifest.messages, manifest.last_sequence);
-        if held != said || survey.consumers.len() != manifest.consumers.len() {
-            let detail = String::from("it does not hold what its manifest says");
-            found(Kind::Manifest, "the archive", detail);
-        }
-        for lack in &manifest.lacks {
-            found(Kind::FewerMessages, "the original", lack.clone());
-        }
-        if !manifest.missing_consumers.is_empty() {
-            let detail = format!(
-                "the server left these consumers out: {}",
-                manifest.missing_consumers.join(", ")
-            );
             found(Kind::FewerConsumers, "the archive", detail);
         }
     }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::sync::Arc;
 
 use lifeboat::archive::{BackupLayout, Form};
 use lifeboat::backup::{BackupOptions, StreamBackup, back_up_stream};
-use lifeboat::jetstream::OutgoingMessage;
+use lifeboat::jetstream::{OutgoingMessage, SnapshotOptions};
 use serde_json::json;
 
 use super::world::{PATIENCE, Picture, STREAM, Standing, World};
@@ -269,8 +270,14 @@ async fn consumers_can_be_left_out() {
     world.fill(1, &json!({})).await;
     let before = world.picture(STREAM).await;
     let target = world.path("backup");
-    let options = BackupOptions { no_consumers: true };
-    let taken = back_up_stream(&world.connection, STREAM, &target, options, &())
+    let options = BackupOptions {
+        snapshot: SnapshotOptions {
+            no_consumers: true,
+            ..SnapshotOptions::default()
+        },
+        ..BackupOptions::default()
+    };
+    let taken = back_up_stream(&world.connection, STREAM, &target, options, Arc::new(()))
         .await
         .unwrap();
     assert_eq!(taken.manifest.consumers, []);
@@ -300,7 +307,7 @@ async fn empty_streams(world: &World) {
         assert_eq!((before.state.messages, before.state.last_seq), (0, count));
         let target = world.path(stream);
         let options = BackupOptions::default();
-        let taken = back_up_stream(&world.connection, stream, &target, options, &())
+        let taken = back_up_stream(&world.connection, stream, &target, options, Arc::new(()))
             .await
             .unwrap();
         assert_eq!(

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::future::pending;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, HeaderMap};
@@ -15,7 +16,7 @@ use lifeboat::backup::{
     BackupOptions, BackupSummary, RestoreOptions, RestoreSummary, back_up_stream, remove_stream,
     restore_stream,
 };
-use lifeboat::jetstream::{ConnectSettings, Connection, StreamState, read_messages};
+use lifeboat::jetstream::{ConnectSettings, Connection, Login, StreamState, read_messages};
 use lifeboat::model::{ConsumerPosition, StoredMessage};
 use lifeboat_harness::wait::{Probe, until};
 use lifeboat_harness::{Cluster, ClusterBuilder, parse_version};
@@ -74,7 +75,10 @@ impl World {
         let user = cluster.credentials().clone();
         let settings = ConnectSettings {
             servers: cluster.client_urls(),
-            user: Some((user.user.clone(), user.password.clone())),
+            login: Login::Password {
+                user: user.user.clone(),
+                password: user.password.clone(),
+            },
             ..ConnectSettings::default()
         };
         let client = ConnectOptions::with_user_and_password(user.user, user.password)
@@ -348,7 +352,7 @@ impl World {
     pub(crate) async fn back_up(&self, stream: &str, name: &str) -> BackupSummary {
         let (options, target) = (BackupOptions::default(), self.path(name));
         let info = self.connection.stream_info(stream).await.unwrap();
-        let summary = back_up_stream(&self.connection, stream, &target, options, &())
+        let summary = back_up_stream(&self.connection, stream, &target, options, Arc::new(()))
             .await
             .unwrap();
         assert_eq!(summary.directory, target);
@@ -360,7 +364,12 @@ impl World {
         };
         let mut names = crate::support::entries(&target);
         names.sort();
-        assert_eq!(names, ["backup.json", "lifeboat.json", archive_name]);
+        let mut expected = vec!["backup.json", "lifeboat.json", archive_name];
+        if !summary.saved_consumers.is_empty() {
+            assert!(self.rolls_consumers_back(), "{summary:?}");
+            expected.insert(1, "lifeboat-consumers.json");
+        }
+        assert_eq!(names, expected);
         let archive = fs::read(target.join(archive_name)).unwrap();
         assert_eq!(manifest.form, self.form());
         assert_eq!(manifest.archive_bytes, archive.len() as u64);

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::defect::Defect;
 use super::error::{ArchiveError, Result};
+use super::open::OnRead;
 
 pub(super) use frames::decode_all;
 pub(super) use write::FrameWriter;
@@ -68,6 +69,7 @@ pub(super) struct Unpacked {
     at: usize,
     defects: Vec<Defect>,
     bytes: u64,
+    on_decoded: Option<OnRead>,
 }
 
 impl Unpacked {
@@ -106,6 +108,7 @@ impl Unpacked {
             at: 0,
             defects: Vec::new(),
             bytes: 0,
+            on_decoded: None,
         };
         Ok((unpacked, packing))
     }
@@ -113,6 +116,12 @@ impl Unpacked {
     /// What was found wrong since the last time this was asked.
     pub(super) fn take_defects(&mut self) -> Vec<Defect> {
         std::mem::take(&mut self.defects)
+    }
+
+    /// Tells somebody how much is decoded, as it is read.
+    pub(super) fn telling(mut self, on_decoded: Option<OnRead>) -> Self {
+        self.on_decoded = on_decoded;
+        self
     }
 
     /// How many bytes were decoded.
@@ -144,6 +153,10 @@ impl Unpacked {
             };
             let next = next.map_err(ArchiveError::io("reading the archive"))?;
             self.bytes += next.bytes.len() as u64;
+            if let Some(tell) = &self.on_decoded {
+                let failed = ArchiveError::io("reading the archive");
+                tell(next.bytes.len() as u64).map_err(failed)?;
+            }
             self.defects.extend(next.defects);
             self.piece = next.bytes;
             self.at = 0;

@@ -1,0 +1,379 @@
+//! Backing a whole account up: its streams side by side, each into a directory of its own, and at the
+//! end an account of every stream and every consumer that it has.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use glob::Pattern;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::Progress;
+use super::error::{BackupError, Result};
+use super::take::{BackupOptions, BackupSummary, back_up_stream};
+use crate::jetstream::{AccountTotals, Connection};
+use crate::offline::{
+    AccountLook, AccountRecord, Counts, Look, Manifest, OfflineError, Staging, StreamRecord,
+    finish, sweep, unfinished,
+};
+
+/// How to back an account up.
+#[derive(Debug, Clone)]
+pub struct AccountOptions {
+    /// Only streams with names like one of these; all when there is none.
+    pub include: Vec<Pattern>,
+    /// No streams with names like one of these.
+    pub exclude: Vec<Pattern>,
+    /// So many streams side by side.
+    pub jobs: usize,
+    /// Whether an interrupted or incomplete backup is continued.
+    pub resume: bool,
+    /// How every stream is taken.
+    pub stream: BackupOptions,
+}
+
+impl AccountOptions {
+    fn asks_for(&self, stream: &str) -> bool {
+        let is_like = |patterns: &[Pattern]| patterns.iter().any(|one| one.matches(stream));
+        (self.include.is_empty() || is_like(&self.include)) && !is_like(&self.exclude)
+    }
+}
+
+/// Told how far the backup of an account is.
+pub trait AccountProgress: Send + Sync {
+    /// The backup begins, of so many streams.
+    fn begin(&self, streams: usize);
+    /// A stream begins; what it is told goes to what is returned.
+    fn stream(&self, name: &str) -> Arc<dyn Progress>;
+    /// A stream is saved.
+    fn saved(&self, taken: &BackupSummary);
+    /// A stream was saved by an earlier run, and is not taken again.
+    fn kept(&self, name: &str);
+    /// A stream could not be saved.
+    fn failed(&self, name: &str, error: &BackupError);
+}
+
+/// The backup of an account.
+#[derive(Debug, Clone)]
+pub struct AccountSummary {
+    /// Where it is.
+    pub directory: PathBuf,
+    /// What the account had, and what became of it.
+    pub record: AccountRecord,
+    /// The streams that were taken now, by name.
+    pub taken: BTreeMap<String, BackupSummary>,
+    /// The streams that an earlier run had saved.
+    pub kept: Vec<String>,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// Backs an account up into a directory.
+///
+/// Until every stream was tried it has a hidden name beside its own, under which `resume` finds it.
+/// Streams that can't be saved are named in the record, and do not keep the others from being
+/// saved; whoever calls should look at [`AccountRecord::lacks`].
+///
+/// # Errors
+/// [`BackupError::Unfinished`] when an interrupted backup is there and is not to be continued; when
+/// the account can't be asked; when no stream could be saved at all. Interrupted, by dropping the
+/// future, it leaves the streams that are saved for `resume`.
+pub async fn back_up_account(
+    connection: &Connection,
+    target: &Path,
+    options: &AccountOptions,
+    progress: &dyn AccountProgress,
+) -> Result<AccountSummary> {
+    let began = Instant::now();
+    let place = Place::open(target, options.resume)?;
+    let plan = Plan::make(connection, options).await?;
+    progress.begin(plan.names.len());
+    let mut record = AccountRecord::begin(plan.counts, now());
+    if let Some(earlier) = &place.earlier {
+        record.began_at.clone_from(&earlier.began_at);
+    }
+    let mut summary = AccountSummary {
+        directory: target.to_owned(),
+        record,
+        taken: BTreeMap::new(),
+        kept: Vec::new(),
+        elapsed: Duration::ZERO,
+    };
+    let mut first_failure = None;
+    let work = plan.names.iter().map(|name| {
+        let path = place.path.join(name);
+        async move {
+            let outcome = one_stream(connection, name, &path, options, progress).await;
+            (name.clone(), outcome)
+        }
+    });
+    let mut work = futures_util::stream::iter(work).buffer_unordered(options.jobs.max(1));
+    while let Some((name, outcome)) = work.next().await {
+        let streams = &mut summary.record.streams;
+        match outcome {
+            Ok(Outcome::Taken(taken)) => {
+                progress.saved(&taken);
+                streams.insert(name.clone(), recorded(&taken.manifest, taken.lacks()));
+                summary.taken.insert(name, *taken);
+            }
+            Ok(Outcome::Kept(manifest, lacks)) => {
+                progress.kept(&name);
+                streams.insert(name.clone(), recorded(&manifest, lacks));
+                summary.kept.push(name);
+            }
+            Err(error) if error.is_stream_not_found() => {
+                streams.insert(name, StreamRecord::Deleted);
+            }
+            Err(error) => {
+                progress.failed(&name, &error);
+                let reason = error.to_string();
+                streams.insert(name, StreamRecord::Failed { reason });
+                first_failure.get_or_insert(error);
+            }
+        }
+    }
+    summary.kept.sort_unstable();
+    if let Some(error) = first_failure
+        && summary.record.saved().next().is_none()
+    {
+        place.give_up();
+        return Err(error);
+    }
+    reconcile(connection, options, &plan, &mut summary.record).await?;
+    summary.record.server = connection.server_version();
+    summary.record.ended_at = now();
+    summary.record.write(&place.path)?;
+    place.finish(target)?;
+    summary.elapsed = began.elapsed();
+    Ok(summary)
+}
+
+/// What the account has, and what of that is asked for.
+struct Plan {
+    counts: Counts,
+    /// The streams to be saved.
+    names: Vec<String>,
+    /// All streams.
+    all: Vec<String>,
+}
+
+impl Plan {
+    async fn make(connection: &Connection, options: &AccountOptions) -> Result<Self> {
+        let (totals, all) = ask(connection).await?;
+        let names: Vec<String> = all
+            .iter()
+            .filter(|name| options.asks_for(name))
+            .cloned()
+            .collect();
+        let is_filtered = !options.include.is_empty() || !options.exclude.is_empty();
+        if names.is_empty() && is_filtered && !all.is_empty() {
+            return Err(BackupError::NothingToDo {
+                reason: format!(
+                    "none of the account's {} streams has a name that is asked for",
+                    all.len()
+                ),
+            });
+        }
+        Ok(Self {
+            counts: counts(totals),
+            names,
+            all,
+        })
+    }
+}
+
+async fn ask(connection: &Connection) -> Result<(AccountTotals, Vec<String>)> {
+    let asking = || BackupError::request("asking what the account has");
+    let totals = connection.account_totals().await.map_err(asking())?;
+    let mut names = connection.stream_names().await.map_err(asking())?;
+    names.sort_unstable();
+    names.dedup();
+    Ok((totals, names))
+}
+
+fn counts(totals: AccountTotals) -> Counts {
+    Counts {
+        streams: totals.streams,
+        consumers: totals.consumers,
+    }
+}
+
+/// Holds what was saved against what the account has now by its own word.
+async fn reconcile(
+    connection: &Connection,
+    options: &AccountOptions,
+    plan: &Plan,
+    record: &mut AccountRecord,
+) -> Result<()> {
+    let (totals, names) = ask(connection).await?;
+    record.has = counts(totals);
+    for name in &plan.all {
+        if !options.asks_for(name) {
+            record.streams.insert(name.clone(), StreamRecord::Excluded);
+        }
+    }
+    for name in &names {
+        let made = || {
+            if options.asks_for(name) {
+                StreamRecord::Made
+            } else {
+                StreamRecord::Excluded
+            }
+        };
+        record.streams.entry(name.clone()).or_insert_with(made);
+    }
+    // Both at the beginning and at the end: what was made or deleted meanwhile explains one of
+    // them, not both.
+    let listed = (plan.all.len() as u64, names.len() as u64);
+    if record.had.streams > listed.0 && record.has.streams > listed.1 {
+        record.unexplained.push(format!(
+            "the account counts {} streams, and lists {}",
+            record.has.streams, listed.1
+        ));
+    }
+    let (mut consumers, mut is_all) = (0, !options.stream.snapshot.no_consumers);
+    for stream in record.streams.values() {
+        match stream {
+            StreamRecord::Saved {
+                consumers: saved, ..
+            } => consumers += saved,
+            StreamRecord::Excluded
+            | StreamRecord::Failed { .. }
+            | StreamRecord::Deleted
+            | StreamRecord::Made => is_all = false,
+        }
+    }
+    if is_all && consumers < record.had.consumers.min(record.has.consumers) {
+        record.unexplained.push(format!(
+            "the account counts {} consumers, its streams {consumers}",
+            record.has.consumers
+        ));
+    }
+    Ok(())
+}
+
+/// What became of one stream.
+enum Outcome {
+    Taken(Box<BackupSummary>),
+    Kept(Box<Manifest>, Vec<String>),
+}
+
+async fn one_stream(
+    connection: &Connection,
+    name: &str,
+    path: &Path,
+    options: &AccountOptions,
+    progress: &dyn AccountProgress,
+) -> Result<Outcome> {
+    if path.exists() {
+        // Sealed by its own rename: what is there under its name is whole.
+        let look = Look::at(path)?;
+        if let Some(manifest) = look.manifest.clone() {
+            let lacks = look.missing_consumers();
+            return Ok(Outcome::Kept(Box::new(manifest), lacks));
+        }
+        let path = path.to_owned();
+        return Err(BackupError::TargetExists { path });
+    }
+    let watched = progress.stream(name);
+    let taken = back_up_stream(connection, name, path, options.stream, watched).await?;
+    Ok(Outcome::Taken(Box::new(taken)))
+}
+
+fn recorded(manifest: &Manifest, lacks: Vec<String>) -> StreamRecord {
+    StreamRecord::Saved {
+        archive_sha256: manifest.archive_sha256.clone(),
+        consumers: (manifest.consumers.len() + manifest.missing_consumers.len()) as u64,
+        taken_at: manifest.taken_at.clone(),
+        lacks,
+    }
+}
+
+fn now() -> String {
+    let now = OffsetDateTime::now_utc();
+    now.format(&Rfc3339).unwrap_or_default()
+}
+
+/// Where the backup is made: under a hidden name of its own, or in a finished one that is
+/// completed. Locked, so that two processes do not work on the same.
+struct Place {
+    path: PathBuf,
+    earlier: Option<AccountRecord>,
+    is_new: bool,
+    _lock: File,
+}
+
+impl Place {
+    fn open(target: &Path, resume: bool) -> Result<Self> {
+        let hidden = unfinished(target);
+        let (is_made, is_begun) = (
+            fs::symlink_metadata(target).is_ok(),
+            fs::symlink_metadata(&hidden).is_ok(),
+        );
+        if is_made && !resume {
+            Staging::check_free(target)?;
+        }
+        if is_begun && !resume {
+            // Whoever works on it now must not be told to resume it.
+            let _lock = lock(&hidden)?;
+            return Err(BackupError::Unfinished { path: hidden });
+        }
+        if is_made {
+            let look = AccountLook::at(target)?;
+            let earlier = look.record.ok_or_else(|| OfflineError::NotABackup {
+                path: target.to_owned(),
+                reason: String::from(
+                    "there is no account's backup of ours that could be continued",
+                ),
+            })?;
+            let lock = lock(target)?;
+            sweep(target)?;
+            return Ok(Self {
+                path: target.to_owned(),
+                earlier: Some(earlier),
+                is_new: false,
+                _lock: lock,
+            });
+        }
+        fs::create_dir_all(&hidden).map_err(BackupError::io("creating", &hidden))?;
+        let lock = lock(&hidden)?;
+        sweep(&hidden)?;
+        Ok(Self {
+            path: hidden,
+            earlier: None,
+            is_new: true,
+            _lock: lock,
+        })
+    }
+
+    /// Gives it its name.
+    fn finish(&self, target: &Path) -> Result<()> {
+        if self.is_new {
+            finish(&self.path, target)?;
+        }
+        Ok(())
+    }
+
+    /// Removes it, when there is nothing in it.
+    fn give_up(&self) {
+        if self.is_new {
+            // One that is not empty stays, for it can be continued.
+            let _kept = fs::remove_dir(&self.path);
+        }
+    }
+}
+
+fn lock(path: &Path) -> Result<File> {
+    let directory = File::open(path).map_err(BackupError::io("opening", path))?;
+    match directory.try_lock() {
+        Ok(()) => Ok(directory),
+        Err(fs::TryLockError::WouldBlock) => Err(BackupError::InUse {
+            path: path.to_owned(),
+        }),
+        Err(fs::TryLockError::Error(error)) => Err(BackupError::io("locking", path)(error)),
+    }
+}

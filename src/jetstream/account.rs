@@ -1,0 +1,135 @@
+//! What an account holds by its own word: totals, and every stream and consumer by name.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::connection::Connection;
+use super::error::{RequestError, Result};
+use crate::model::SequencePair;
+
+/// What an account holds, in figures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountTotals {
+    /// Streams, those without a leader too.
+    pub streams: u64,
+    /// Consumers.
+    pub consumers: u64,
+    /// Bytes of storage in files, of all replicas.
+    #[serde(default)]
+    pub storage: u64,
+    /// Bytes of storage in memory, of all replicas.
+    #[serde(default)]
+    pub memory: u64,
+}
+
+/// A consumer, as its leader tells it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConsumerInfo {
+    /// Its name.
+    #[serde(default)]
+    pub name: String,
+    /// When it was made, RFC 3339.
+    #[serde(default)]
+    pub created: Option<String>,
+    /// Its configuration, as the server gave it.
+    #[serde(default)]
+    pub config: Map<String, Value>,
+    /// The last message it delivered.
+    #[serde(default)]
+    pub delivered: SequencePair,
+    /// Everything up to here is acknowledged.
+    #[serde(default)]
+    pub ack_floor: SequencePair,
+    /// Messages that wait for an acknowledgement; which ones is not told.
+    #[serde(default)]
+    pub num_ack_pending: u64,
+    /// Messages that were delivered more than once and wait for an acknowledgement.
+    #[serde(default)]
+    pub num_redelivered: u64,
+    /// Messages it has yet to deliver.
+    #[serde(default)]
+    pub num_pending: u64,
+}
+
+/// The consumers of a stream.
+#[derive(Debug, Clone, Default)]
+pub struct ConsumerList {
+    /// Those whose leader answered.
+    pub infos: Vec<ConsumerInfo>,
+    /// The names of all others.
+    pub silent: Vec<String>,
+}
+
+impl Connection {
+    /// What the account holds. The meta leader tells it.
+    ///
+    /// # Errors
+    /// [`RequestError::Refused`] when JetStream is not enabled for the account.
+    pub async fn account_totals(&self) -> Result<AccountTotals> {
+        self.call_again("INFO", &json!({})).await
+    }
+
+    /// Every consumer of a stream. A leader that does not answer costs four seconds.
+    ///
+    /// # Errors
+    /// [`RequestError::is_stream_not_found`] tells when there is no such stream.
+    pub async fn list_consumers(&self, stream: &str) -> Result<ConsumerList> {
+        #[derive(Deserialize)]
+        struct Page {
+            total: usize,
+            #[serde(default)]
+            limit: usize,
+            consumers: Option<Vec<ConsumerInfo>>,
+        }
+        let call = format!("CONSUMER.LIST.{stream}");
+        let mut list = ConsumerList::default();
+        let mut offset = 0;
+        loop {
+            let body = json!({ "offset": offset });
+            let page: Page = self.list_again(&call, &body).await?;
+            let infos = page.consumers.unwrap_or_default();
+            // One all of whose nodes are gone comes as a configuration without a name.
+            list.infos
+                .extend(infos.into_iter().filter(|info| !info.name.is_empty()));
+            offset += page.limit.max(1);
+            if offset >= page.total {
+                break;
+            }
+        }
+        let names = self.consumer_names(stream).await?;
+        let is_told = |name: &String| list.infos.iter().any(|info| info.name == *name);
+        list.silent = names.into_iter().filter(|name| !is_told(name)).collect();
+        Ok(list)
+    }
+
+    /// The sequences that hold no message any more, between the first and the last of a stream.
+    ///
+    /// # Errors
+    /// [`RequestError::is_stream_not_found`] tells when there is no such stream.
+    pub async fn deleted_sequences(&self, stream: &str) -> Result<Vec<u64>> {
+        #[derive(Deserialize)]
+        struct Answer {
+            state: Details,
+        }
+        #[derive(Deserialize)]
+        struct Details {
+            #[serde(default)]
+            deleted: Option<Vec<u64>>,
+        }
+        let call = format!("STREAM.INFO.{stream}");
+        let answer: Answer = self
+            .list_again(&call, &json!({ "deleted_details": true }))
+            .await?;
+        Ok(answer.state.deleted.unwrap_or_default())
+    }
+}
+
+impl RequestError {
+    /// Whether asking again may bring an answer.
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::TimedOut { .. } | Self::Disconnected { .. } | Self::NoResponders { .. }
+        )
+    }
+}

@@ -1,0 +1,108 @@
+//! Consumers that an archive does not hold as they were, saved beside it from what the server told
+//! of them: their configuration, what they delivered, and their ack floor.
+
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::archive::{Consumer, ConsumerState};
+use crate::model::SequencePair;
+
+/// Why a consumer was saved beside the archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// The archive does not have it: servers to 2.14 leave out what the stream's leader does not
+    /// keep in files itself.
+    LeftOut,
+    /// The archive has it further back: clusters of 2.15 save a consumer at its ack floor when
+    /// acknowledgements are outstanding.
+    RolledBack,
+    /// The archive has it beyond the last message, for it was saved later.
+    Ahead,
+}
+
+/// A consumer as its leader told it before the messages were saved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SavedConsumer {
+    /// Its name.
+    pub name: String,
+    /// Why it is here.
+    pub why: Why,
+    /// When it was made, RFC 3339.
+    pub created: Option<String>,
+    /// Its configuration, as the server gave it.
+    pub config: Map<String, Value>,
+    /// The last message it had delivered.
+    pub delivered: SequencePair,
+    /// Everything up to here was acknowledged.
+    pub ack_floor: SequencePair,
+    /// So many messages waited for an acknowledgement; which ones is not told.
+    pub num_ack_pending: u64,
+}
+
+impl SavedConsumer {
+    /// The consumer to be restored into a stream that ends at `last_sequence`. Which messages
+    /// wait for an acknowledgement is not known, so that everything after the ack floor is
+    /// delivered again: rather twice than never.
+    pub fn to_consumer(&self, last_sequence: u64) -> Consumer {
+        let mut place = if self.num_ack_pending == 0 {
+            self.delivered
+        } else {
+            self.ack_floor
+        };
+        place.stream = place.stream.min(last_sequence);
+        Consumer {
+            name: self.name.clone(),
+            config: self.config.clone(),
+            created: self.created.clone(),
+            state: ConsumerState {
+                delivered: place,
+                ack_floor: place,
+                ..ConsumerState::default()
+            },
+        }
+    }
+
+    /// What happened to each of the consumers that an archive does not have.
+    pub(crate) fn explain_missing(missing: &[String], saved: &[Self]) -> Vec<String> {
+        let explain = |name: &String| {
+            let saved = saved.iter().find(|one| one.name == *name);
+            saved.map_or_else(
+                || format!("consumer {name} has no leader, and is not in the archive"),
+                Self::explanation,
+            )
+        };
+        missing.iter().map(explain).collect()
+    }
+
+    /// What happened to it, and what that means, in a sentence.
+    pub fn explanation(&self) -> String {
+        let name = &self.name;
+        match self.why {
+            Why::LeftOut => format!(
+                "the server left consumer {name} out of the archive; it was saved beside it, at {}",
+                self.ack_floor.stream
+            ),
+            Why::RolledBack => format!(
+                "consumer {name} had delivered up to {} and is in the archive at its ack floor {}: \
+                 what is in between will be delivered again",
+                self.delivered.stream, self.ack_floor.stream
+            ),
+            Why::Ahead => format!(
+                "consumer {name} went on while the backup was made; it was saved beside the \
+                 archive, at {}",
+                self.ack_floor.stream
+            ),
+        }
+    }
+}
+
+/// Reads the file.
+pub(super) fn read(path: &Path) -> Result<(Vec<SavedConsumer>, Vec<u8>), String> {
+    let text = fs::read(path).map_err(|error| error.to_string())?;
+    let saved = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    Ok((saved, text))
+}
