@@ -1,6 +1,7 @@
 //! The backup and restore engine on real servers: what comes back, what is refused, what is
 //! noticed, and what is left when it is interrupted.
 
+mod account;
 mod damage;
 mod interrupted;
 mod refused;

@@ -38,11 +38,16 @@ impl Lifeboat {
     /// The program with these arguments, ready to be started.
     pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("NATS_") {
+                command.env_remove(name);
+            }
+        }
         command
             .args(arguments)
             .current_dir(self.home.path())
             .env("TMPDIR", self.scratch.path())
-            .env_remove("NATS_URL")
+            .env("XDG_CONFIG_HOME", self.home.path().join(".config"))
             .env_remove("RUST_BACKTRACE");
         command
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use glob::Pattern;
+use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -143,7 +144,7 @@ pub async fn back_up_account(
         place.give_up();
         return Err(error);
     }
-    reconcile(connection, options, &plan, &mut summary.record).await?;
+    reconcile(connection, options, &plan, &place.path, &mut summary.record).await?;
     summary.record.server = connection.server_version();
     summary.record.ended_at = now();
     summary.record.write(&place.path)?;
@@ -207,6 +208,7 @@ async fn reconcile(
     connection: &Connection,
     options: &AccountOptions,
     plan: &Plan,
+    path: &Path,
     record: &mut AccountRecord,
 ) -> Result<()> {
     let (totals, names) = ask(connection).await?;
@@ -235,25 +237,35 @@ async fn reconcile(
             record.has.streams, listed.1
         ));
     }
-    let (mut consumers, mut is_all) = (0, !options.stream.snapshot.no_consumers);
-    for stream in record.streams.values() {
-        match stream {
-            StreamRecord::Saved {
-                consumers: saved, ..
-            } => consumers += saved,
-            StreamRecord::Excluded
-            | StreamRecord::Failed { .. }
-            | StreamRecord::Deleted
-            | StreamRecord::Made => is_all = false,
-        }
-    }
-    if is_all && consumers < record.had.consumers.min(record.has.consumers) {
-        record.unexplained.push(format!(
-            "the account counts {} consumers, its streams {consumers}",
-            record.has.consumers
-        ));
+    if !options.stream.snapshot.no_consumers {
+        record
+            .unexplained
+            .extend(unexplained_consumers(path, record));
     }
     Ok(())
+}
+
+/// Consumers that the account counts and no stream has. Servers alone count those by which mirrors
+/// and sources read from their origins, and list them nowhere.
+fn unexplained_consumers(path: &Path, record: &AccountRecord) -> Option<String> {
+    let (mut consumers, mut readers) = (0, 0);
+    for (name, stream) in &record.streams {
+        let StreamRecord::Saved {
+            consumers: saved, ..
+        } = stream
+        else {
+            return None;
+        };
+        consumers += saved;
+        let look = Look::at(&path.join(name)).ok()?;
+        let config = look.config()?;
+        let sources = config.get("sources").and_then(Value::as_array);
+        readers += sources.map_or(0, Vec::len) as u64;
+        readers += u64::from(config.get("mirror").is_some_and(Value::is_object));
+    }
+    let counted = record.had.consumers.min(record.has.consumers);
+    (counted > consumers + readers)
+        .then(|| format!("the account counts {counted} consumers, its streams {consumers}"))
 }
 
 /// What became of one stream.

@@ -91,8 +91,7 @@ impl Connection {
     /// # Errors
     /// See [`Connection::stream_info`].
     pub async fn stream_answer(&self, name: &str) -> Result<Value> {
-        self.call_again(&format!("STREAM.INFO.{name}"), &json!({}))
-            .await
+        self.call(&format!("STREAM.INFO.{name}"), &json!({})).await
     }
 
     /// The names of the account's streams. A cluster may list a name whose stream it can't

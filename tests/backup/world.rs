@@ -420,8 +420,8 @@ impl World {
             && known.into_iter().all(|name| name != stream)
     }
 
-    /// Runs the program against this cluster.
-    pub(crate) fn call(&self, arguments: &[&str]) -> Called {
+    /// How the program is told to connect to this cluster.
+    pub(crate) fn connect_arguments(&self) -> Vec<String> {
         let user = self.cluster.credentials();
         let servers = self.cluster.client_urls().join(",");
         let connect = [
@@ -432,6 +432,13 @@ impl World {
             "--password",
             &user.password,
         ];
+        connect.map(str::to_owned).to_vec()
+    }
+
+    /// Runs the program against this cluster.
+    pub(crate) fn call(&self, arguments: &[&str]) -> Called {
+        let connect = self.connect_arguments();
+        let connect: Vec<&str> = connect.iter().map(String::as_str).collect();
         let lifeboat = Lifeboat::new();
         lifeboat.call(&[arguments, &["--no-progress"], &connect].concat())
     }
