@@ -80,6 +80,8 @@ pub enum Kind {
     ConsumerState,
     /// Fewer messages than the stream had.
     FewerMessages,
+    /// Fewer streams than the account had.
+    FewerStreams,
     /// Fewer consumers than the stream had.
     FewerConsumers,
     /// Headers that do not look like any: sent so by a client, or their length is damaged.
@@ -106,7 +108,10 @@ impl Kind {
             | Self::NoConsumerState
             | Self::OddHeaders
             | Self::UnexpectedFile => Severity::Remark,
-            Self::FewerMessages | Self::FewerConsumers | Self::ConsumerLater => Severity::Lack,
+            Self::FewerMessages
+            | Self::FewerStreams
+            | Self::FewerConsumers
+            | Self::ConsumerLater => Severity::Lack,
             Self::Frame
             | Self::CutOff
             | Self::NotClosed
@@ -145,6 +150,7 @@ impl Kind {
             | Self::ConsumerAhead
             | Self::ConsumerState
             | Self::FewerMessages
+            | Self::FewerStreams
             | Self::FewerConsumers
             | Self::ConsumerLater
             | Self::NoConsumerState

@@ -95,20 +95,30 @@ impl AccountRecord {
 
     /// Everything that the account had and the backup lacks, in sentences.
     pub fn lacks(&self) -> Vec<String> {
-        let mut lacks = Vec::new();
+        let mut lacks = self.missing_streams();
         for (name, record) in &self.streams {
-            match record {
-                StreamRecord::Failed { reason } => {
-                    lacks.push(format!("stream {name} is not saved: {reason}"));
-                }
-                StreamRecord::Saved { lacks: own, .. } => {
-                    lacks.extend(own.iter().map(|lack| format!("stream {name}: {lack}")));
-                }
-                StreamRecord::Excluded | StreamRecord::Deleted | StreamRecord::Made => {}
+            if let StreamRecord::Saved { lacks: own, .. } = record {
+                lacks.extend(own.iter().map(|lack| format!("stream {name}: {lack}")));
             }
         }
-        lacks.extend(self.unexplained.iter().cloned());
         lacks
+    }
+
+    /// The streams that could not be saved, and what does not add up, in sentences.
+    pub(crate) fn missing_streams(&self) -> Vec<String> {
+        let failed = self
+            .streams
+            .iter()
+            .filter_map(|(name, record)| match record {
+                StreamRecord::Failed { reason } => {
+                    Some(format!("stream {name} is not saved: {reason}"))
+                }
+                StreamRecord::Saved { .. }
+                | StreamRecord::Excluded
+                | StreamRecord::Deleted
+                | StreamRecord::Made => None,
+            });
+        failed.chain(self.unexplained.iter().cloned()).collect()
     }
 
     /// The names of the streams that were saved.
@@ -164,6 +174,11 @@ impl AccountLook {
         let is_one = |name: &String| BackupLayout::at(path.join(name)).metadata().is_file();
         path.join(ACCOUNT_FILE).exists()
             || directories(path).is_ok_and(|(names, _)| names.iter().any(is_one))
+    }
+
+    /// What the record says of a stream.
+    pub(super) fn recorded(&self, stream: &str) -> Option<&StreamRecord> {
+        self.record.as_ref()?.streams.get(stream)
     }
 
     /// Looks at the directory of an account's backup.

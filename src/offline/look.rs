@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::account::AccountLook;
 use super::digest::sha256;
 use super::error::{OfflineError, Result};
 use super::manifest::{FORMAT, Manifest};
@@ -164,9 +165,14 @@ impl Look {
         let forms = layout.forms();
         let has_metadata = layout.metadata().is_file();
         if forms.is_empty() && !has_metadata && !layout.manifest().is_file() {
+            let reason = if AccountLook::is_account(layout.directory()) {
+                "it holds the backups of several streams: name one of them"
+            } else {
+                "neither backup.json nor an archive is in it"
+            };
             return Err(OfflineError::NotABackup {
                 path: self.path.clone(),
-                reason: String::from("neither backup.json nor an archive is in it"),
+                reason: String::from(reason),
             });
         }
         let name = layout.directory().file_name().unwrap_or_default();

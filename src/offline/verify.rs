@@ -25,6 +25,17 @@ pub enum Verdict {
     Damaged,
 }
 
+impl Verdict {
+    /// What follows from defects.
+    pub(super) fn of(defects: &Defects) -> Self {
+        match defects.worst() {
+            Some(Severity::Damage) => Self::Damaged,
+            Some(Severity::Lack) => Self::Incomplete,
+            Some(Severity::Remark) | None => Self::Sound,
+        }
+    }
+}
+
 /// What a verification found.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -96,11 +107,7 @@ pub fn verify(look: &Look, level: Level, on_read: Option<&OnRead>) -> Result<Rep
     };
     Ok(Report {
         path: look.path.clone(),
-        verdict: match examined.defects.worst() {
-            Some(Severity::Damage) => Verdict::Damaged,
-            Some(Severity::Lack) => Verdict::Incomplete,
-            Some(Severity::Remark) | None => Verdict::Sound,
-        },
+        verdict: Verdict::of(&examined.defects),
         level,
         sealed: examined.sealed,
         stream: stream.map(str::to_owned),

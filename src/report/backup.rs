@@ -8,7 +8,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde_json::{Map, Value, json};
 
-use crate::archive::{Defect, Level, Message, Packing, Severity, time_text};
+use crate::archive::{Defect, Defects, Level, Message, Packing, Severity, time_text};
 use crate::offline::{Info, Report, Verdict};
 
 /// So many defects are shown; `--json` has more.
@@ -16,14 +16,20 @@ const MOST_DEFECTS: usize = 50;
 
 /// A verification as lines: every defect, then the verdict.
 pub fn verification_text(report: &Report) -> String {
-    let shown = report.defects.kept().iter().take(MOST_DEFECTS);
+    let mut lines = defect_lines(&report.defects);
+    lines.push(verdict_line(report));
+    lines.join("\n")
+}
+
+/// A line for each defect, up to a number that can be read.
+pub(super) fn defect_lines(defects: &Defects) -> Vec<String> {
+    let shown = defects.kept().iter().take(MOST_DEFECTS);
     let mut lines: Vec<String> = shown.map(defect_line).collect();
-    let more = report.defects.total().saturating_sub(MOST_DEFECTS as u64);
+    let more = defects.total().saturating_sub(MOST_DEFECTS as u64);
     if more > 0 {
         lines.push(format!("and {more} more (--json has up to 1000)"));
     }
-    lines.push(verdict_line(report));
-    lines.join("\n")
+    lines
 }
 
 fn defect_line(defect: &Defect) -> String {
@@ -116,7 +122,7 @@ pub fn info_text(info: &Info, subjects: usize) -> String {
     parts.join("\n\n")
 }
 
-fn table() -> Table {
+pub(super) fn table() -> Table {
     let mut table = Table::new();
     table
         .load_style(NOTHING)
