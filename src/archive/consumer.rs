@@ -78,6 +78,31 @@ impl Consumer {
         }
     }
 
+    /// Whether it stands beyond the last sequence of its stream: messages that are published later
+    /// would not be delivered.
+    pub fn is_beyond(&self, last_sequence: u64) -> bool {
+        let ConsumerState {
+            delivered,
+            ack_floor,
+            ..
+        } = &self.state;
+        delivered.stream.max(ack_floor.stream) > last_sequence
+    }
+
+    /// Sets it back to the end of its stream.
+    pub fn set_back(&mut self, last_sequence: u64) {
+        let state = &mut self.state;
+        for place in [&mut state.delivered, &mut state.ack_floor] {
+            place.stream = place.stream.min(last_sequence);
+        }
+        state
+            .pending
+            .retain(|sequence, _| *sequence <= last_sequence);
+        state
+            .redelivered
+            .retain(|sequence, _| *sequence <= last_sequence);
+    }
+
     /// What is wrong with where it stands, given the stream's last sequence, and the last that it
     /// had when the consumer was saved, which may be later.
     pub(super) fn check(&self, last_sequence: u64, known_sequence: u64) -> Vec<Defect> {

@@ -24,6 +24,7 @@ mod limits;
 mod message;
 mod open;
 mod packing;
+mod seeing;
 mod sequences;
 mod stream_directory;
 mod stream_state;

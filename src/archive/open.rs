@@ -17,6 +17,7 @@ use super::form::Form;
 use super::limits;
 use super::message::Message;
 use super::packing::{Packing, Unpacked};
+use super::seeing::Seeing;
 use super::sequences::Sequences;
 use super::survey::{Survey, Surveyor};
 use super::visitor::{Halt, Visitor, Walked, ended};
@@ -110,8 +111,9 @@ impl Archive {
         Ok(survey)
     }
 
-    /// Reads an archive to its end as it arrives. What the survey leaves open, [`Archive::settle`]
-    /// tells once the archive can be read again. `on_decoded` is told how much was decoded.
+    /// Reads an archive to its end as it arrives, and shows every message on the way, those that
+    /// turn out to be deleted too. What the survey leaves open, [`Archive::settle`] tells once the
+    /// archive can be read again. `on_decoded` is told how much was decoded.
     ///
     /// # Errors
     /// As [`Archive::survey`].
@@ -119,13 +121,15 @@ impl Archive {
         input: impl Read + Send + 'static,
         level: Level,
         on_decoded: Option<OnRead>,
+        see: &mut dyn FnMut(&Message<'_>),
     ) -> Result<Survey> {
         let (unpacked, packing) = Unpacked::begin(input, level >= Level::Checksums)?;
         let unpacked = unpacked.telling(on_decoded);
         let (mut reading, form, packing) = Reading::of(unpacked, packing)?;
-        let mut surveyor = Surveyor::new(form, packing, level, false);
-        ended(reading.walk(&mut surveyor))?;
-        Ok(surveyor.finish(reading.bytes()))
+        let surveyor = Surveyor::new(form, packing, level, false);
+        let mut seeing = Seeing { surveyor, see };
+        ended(reading.walk(&mut seeing))?;
+        Ok(seeing.surveyor.finish(reading.bytes()))
     }
 
     /// Finds out what a survey that was made of this archive while it arrived could not know: what

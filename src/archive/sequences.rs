@@ -55,6 +55,12 @@ impl Sequences {
         self.map.max()
     }
 
+    /// The highest that is not above this one.
+    pub fn last_up_to(&self, sequence: u64) -> Option<u64> {
+        let rank = self.map.rank(sequence);
+        self.map.select(rank.checked_sub(1)?)
+    }
+
     /// How many are not above this one.
     pub fn count_to(&self, sequence: u64) -> u64 {
         self.map.rank(sequence)
@@ -74,6 +80,16 @@ impl Sequences {
             map -= &set.map;
         }
         Self { map }
+    }
+
+    /// Takes everything out that another set does not hold.
+    pub fn keep_only(&mut self, other: &Self) {
+        self.map &= &other.map;
+    }
+
+    /// Adds all of another set.
+    pub fn extend(&mut self, other: &Self) {
+        self.map |= &other.map;
     }
 
     /// All of them, rising.

@@ -15,6 +15,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::Progress;
 use super::error::{BackupError, Result};
+use super::restore::RestoreSummary;
 use super::take::{BackupOptions, BackupSummary, back_up_stream};
 use crate::jetstream::{AccountTotals, Connection};
 use crate::offline::{
@@ -44,7 +45,7 @@ impl AccountOptions {
     }
 }
 
-/// Told how far the backup of an account is.
+/// Told how far the backup or the restore of an account is.
 pub trait AccountProgress: Send + Sync {
     /// The backup begins, of so many streams.
     fn begin(&self, streams: usize);
@@ -54,7 +55,9 @@ pub trait AccountProgress: Send + Sync {
     fn saved(&self, taken: &BackupSummary);
     /// A stream was saved by an earlier run, and is not taken again.
     fn kept(&self, name: &str);
-    /// A stream could not be saved.
+    /// A stream is restored.
+    fn restored(&self, restored: &RestoreSummary);
+    /// A stream could not be saved, or restored.
     fn failed(&self, name: &str, error: &BackupError);
 }
 

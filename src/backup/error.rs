@@ -21,19 +21,45 @@ pub enum BackupError {
         path: PathBuf,
     },
     /// The stream to restore exists.
-    #[error("stream {stream} exists already; delete it first if the backup shall replace it")]
+    #[error(
+        "stream {stream} exists already; leave it as it is (--if-exists skip), or put the backup in its place (--if-exists replace)"
+    )]
     StreamExists {
         /// The stream.
         stream: String,
     },
-    /// The server can't restore this form.
+    /// Streams to restore exist.
     #[error(
-        "nats-server {version} can't restore a message archive, which servers from 2.15 on write: \
-         convert the backup first (`lifeboat convert BACKUP TARGET --to tar`)"
+        "these streams exist already: {streams}; leave them as they are (--if-exists skip), or put \
+         the backup in their place (--if-exists replace)"
     )]
-    TooOld {
-        /// The server.
-        version: semver::Version,
+    StreamsExist {
+        /// The streams.
+        streams: String,
+    },
+    /// Something stands against the restore of an account, and nothing was begun.
+    #[error("nothing is restored: {reasons}")]
+    AccountRefused {
+        /// Everything that stands against it, by stream.
+        reasons: String,
+    },
+    /// Something stands against a restore, and nothing was begun.
+    #[error("stream {stream} is not restored: {reasons}")]
+    Refused {
+        /// The stream.
+        stream: String,
+        /// Everything that stands against it.
+        reasons: String,
+    },
+    /// A stream could not be replaced.
+    #[error("{failure}; the stream that was to be replaced {returned} (saved in {})", directory.display())]
+    NotReplaced {
+        /// Why not.
+        failure: Box<BackupError>,
+        /// Where the old one is saved.
+        directory: PathBuf,
+        /// What became of it.
+        returned: String,
     },
     /// The directory is not a backup, or not a whole one.
     #[error("{} is not a whole backup: {reason}", path.display())]

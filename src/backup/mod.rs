@@ -2,19 +2,33 @@
 
 mod account;
 mod before;
+mod compare;
 mod complete;
 mod error;
+mod gone;
+mod outgoing;
+mod overrides;
+mod plan;
+mod positions;
 mod read_out;
 mod receive;
 mod removal;
+mod replace;
 mod restore;
+mod restore_account;
 mod source;
 mod take;
 
 pub use account::{AccountOptions, AccountProgress, AccountSummary, back_up_account};
 pub use error::{BackupError, Result};
+pub use gone::Gone;
+pub use overrides::{Overrides, read_setting};
+pub use plan::{Action, RestorePlan, plan_restore};
 pub use removal::remove_stream;
-pub use restore::{RestoreOptions, RestoreSummary, restore_stream};
+pub use restore::{IfExists, RestoreOptions, RestoreSummary, restore_stream};
+pub use restore_account::{
+    AccountPlan, AccountRestoreOptions, AccountRestoreSummary, plan_account, restore_account,
+};
 pub use source::StreamBackup;
 pub use take::{BackupOptions, BackupSummary, back_up_stream};
 

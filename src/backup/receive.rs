@@ -46,7 +46,7 @@ pub(super) async fn receive(
     let on_decoded = count_into(Arc::clone(progress));
     let surveying = tokio::task::spawn_blocking(move || {
         let input = Arriving::new(chunks);
-        Archive::survey_arriving(input, Level::Content, Some(on_decoded))
+        Archive::survey_arriving(input, Level::Content, Some(on_decoded), &mut |_| {})
     });
     let received = async {
         while let Some(chunk) = snapshot.next_chunk().await? {
@@ -109,13 +109,13 @@ fn count_into(progress: Arc<dyn Progress>) -> OnRead {
 }
 
 /// The chunks as one input.
-struct Arriving {
+pub(super) struct Arriving {
     chunks: Receiver<Bytes>,
     chunk: Bytes,
 }
 
 impl Arriving {
-    fn new(chunks: Receiver<Bytes>) -> Self {
+    pub(super) fn new(chunks: Receiver<Bytes>) -> Self {
         let chunk = Bytes::new();
         Self { chunks, chunk }
     }

@@ -2,21 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::error::{BackupError, Result};
+use super::receive::ended;
 use crate::archive::{Archive, Kind, Level, Survey};
-use crate::offline::{Look, Manifest, examine};
+use crate::offline::{Look, Manifest, SavedConsumer, examine};
 
 /// A backup that was opened and read to its end.
 #[derive(Debug)]
 pub struct StreamBackup {
     /// Whether a manifest proves that it is all that the stream had.
     pub sealed: bool,
-    /// The stream's configuration.
-    pub config: Value,
-    /// The stream's state when the backup began.
-    pub state: Value,
     /// The file of the archive.
     pub archive_path: PathBuf,
     /// What it lacks by its own account.
@@ -28,25 +25,30 @@ pub struct StreamBackup {
     /// Our record of it; none in a backup that another tool made, whose completeness can't be
     /// proven.
     pub manifest: Option<Manifest>,
+    /// Consumers that were saved beside the archive.
+    pub saved_consumers: Vec<SavedConsumer>,
+    /// What was looked at.
+    pub(super) look: Look,
 }
 
 impl StreamBackup {
-    /// Opens the backup in a directory and reads its archive to the end.
+    /// Opens the backup in a directory, or the archive in a file, and reads it to the end.
     ///
     /// # Errors
     /// [`BackupError::NotABackup`] when something is missing, doubled or changed;
     /// [`BackupError::Archive`] when the archive itself is damaged.
-    pub async fn open(directory: &Path) -> Result<Self> {
+    pub async fn open(path: &Path) -> Result<Self> {
         let wrong = |reason: String| BackupError::NotABackup {
-            path: directory.to_owned(),
+            path: path.to_owned(),
             reason,
         };
-        let look = Look::at(directory)?;
+        let look = Look::at(path)?;
         if let Some(defect) = look.defects.iter().find(|defect| defect.is_damage()) {
             return Err(wrong(defect.to_string()));
         }
         let read = look.clone();
-        let examined = aside(move || Ok(examine(&read, Level::Content, None)?)).await?;
+        let examining = tokio::task::spawn_blocking(move || examine(&read, Level::Content, None));
+        let examined = ended(examining).await??;
         // What contradicts the backup's own account of itself, before what is wrong in the archive.
         let defects = examined.defects.kept().iter();
         if let Some(defect) = defects.clone().find(|defect| defect.kind == Kind::Manifest) {
@@ -54,37 +56,48 @@ impl StreamBackup {
         }
         examined.defects.check()?;
         let lacks = examined.lacks();
-        let (Some(archive), Some(survey), Some(metadata)) =
-            (look.archive, examined.survey, look.metadata)
-        else {
-            return Err(wrong(String::from("it is no backup directory")));
+        let (Some(archive), Some(survey)) = (look.archive.clone(), examined.survey) else {
+            return Err(wrong(String::from("it has no archive")));
         };
-        let (archive_path, manifest, sealed) = (look.archive_path, look.manifest, examined.sealed);
         Ok(Self {
-            archive_path,
+            archive_path: look.archive_path.clone(),
             lacks,
-            sealed,
-            config: Value::Object(metadata.config),
-            state: metadata.state,
+            sealed: examined.sealed,
             archive,
             survey,
-            manifest,
+            manifest: look.manifest.clone(),
+            saved_consumers: look.saved_consumers.clone(),
+            look,
         })
+    }
+
+    /// The stream's configuration, from `backup.json` or else from the archive.
+    ///
+    /// # Errors
+    /// [`BackupError::NotABackup`] for a message archive alone, which does not tell it.
+    pub fn config(&self) -> Result<&Map<String, Value>> {
+        let own = self.survey.meta.as_ref().map(|meta| &meta.config);
+        self.look
+            .config()
+            .or(own)
+            .ok_or_else(|| BackupError::NotABackup {
+                path: self.look.path.clone(),
+                reason: String::from(
+                    "it does not tell the stream's configuration: put its backup.json beside it",
+                ),
+            })
     }
 
     /// The stream's name.
     pub fn stream(&self) -> &str {
-        self.config["name"].as_str().unwrap_or_default()
+        let own = self.survey.meta.as_ref().map(|meta| meta.name.as_str());
+        self.look.stream().or(own).unwrap_or_default()
     }
-}
 
-/// Works on a thread of its own, so that the runtime is not blocked.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => Err(BackupError::Io {
-            what: String::from("reading the archive"),
-            source: std::io::Error::other(error),
-        }),
+    /// What its messages take in the stream, as well as it is known without reading them again.
+    pub(super) fn bytes(&self) -> u64 {
+        let sums = self.survey.sums.map(|sums| sums.bytes);
+        let said = self.look.state().map(|state| state.bytes);
+        sums.or(said).unwrap_or(self.survey.figures.bytes)
     }
 }

@@ -11,7 +11,9 @@ use clap::{Args, Parser, Subcommand};
 
 pub use connect::Connect;
 pub use offline::{Cat, Convert, Extract, Info, Verify};
-pub use online::{Backup, BackupAccount, BackupStream, Restore, Taking};
+pub use online::{
+    Backup, BackupAccount, BackupStream, Restore, RestoreAccount, RestoreStream, Restoring, Taking,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:

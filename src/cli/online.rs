@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 
 use super::{Connect, EXIT_CODES, Output};
@@ -15,14 +16,14 @@ pub enum Backup {
     /// while it was received, compared with what the stream holds, and written to disk. A snapshot
     /// that lost messages, as those of servers to 2.14 may while others are evicted, is taken again.
     #[command(after_help = EXIT_CODES)]
-    Stream(BackupStream),
+    Stream(Box<BackupStream>),
     /// Back all streams of an account up, each into a directory of its own
     ///
     /// What is to be saved is asked first, and every stream and every consumer is accounted for at
     /// the end: what could not be saved is named, and the exit code is 12. An interrupted backup
     /// is continued with --resume; until it is complete the directory does not have its name.
     #[command(after_help = EXIT_CODES)]
-    Account(BackupAccount),
+    Account(Box<BackupAccount>),
 }
 
 /// How to back one stream up.
@@ -96,21 +97,107 @@ pub struct Taking {
 pub enum Restore {
     /// Restore the stream of a backup, and compare every message before saying so
     ///
-    /// A stream of that name must not exist. When the restore fails, what it began is deleted.
+    /// A plan is made first; --dry-run prints it and does nothing. The stream counts as restored
+    /// when every message was read back from every replica and every consumer is there. When the
+    /// restore fails, what it began is deleted.
     #[command(after_help = EXIT_CODES)]
-    Stream {
-        /// The directory of the backup
-        directory: PathBuf,
-        /// Give the stream another number of replicas
-        #[arg(long, value_parser = clap::value_parser!(u8).range(1..=5))]
-        replicas: Option<u8>,
-        /// Where to connect
-        #[command(flatten)]
-        connect: Connect,
-        /// How to tell
-        #[command(flatten)]
-        output: Output,
-    },
+    Stream(Box<RestoreStream>),
+    /// Restore the streams of an account's backup, origins before their mirrors
+    ///
+    /// All streams are planned before the first is touched. One that fails is deleted again, and the
+    /// others are restored; the same command with --if-exists skip continues.
+    #[command(after_help = EXIT_CODES)]
+    Account(Box<RestoreAccount>),
+}
+
+/// How to restore one stream.
+#[derive(Debug, Args)]
+pub struct RestoreStream {
+    /// The directory of the backup, or its archive
+    pub directory: PathBuf,
+    /// Give the stream another name; subjects stay as they are
+    #[arg(long, value_name = "NAME")]
+    pub rename: Option<String>,
+    /// Take the stream's configuration from this file
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How to restore it
+    #[command(flatten)]
+    pub restoring: Restoring,
+    /// Where to connect
+    #[command(flatten)]
+    pub connect: Connect,
+    /// How to tell
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// How to restore an account.
+#[derive(Debug, Args)]
+pub struct RestoreAccount {
+    /// The directory of the backup
+    pub directory: PathBuf,
+    /// Only streams of these names, in which * stands for anything; may be repeated
+    #[arg(long, value_name = "PATTERN", value_parser = pattern)]
+    pub include: Vec<glob::Pattern>,
+    /// No streams of these names; may be repeated
+    #[arg(long, value_name = "PATTERN", value_parser = pattern)]
+    pub exclude: Vec<glob::Pattern>,
+    /// Restore so many streams side by side
+    #[arg(long, short, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub jobs: u8,
+    /// How to restore them
+    #[command(flatten)]
+    pub restoring: Restoring,
+    /// Where to connect
+    #[command(flatten)]
+    pub connect: Connect,
+    /// How to tell
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// How to restore.
+#[derive(Debug, Args)]
+pub struct Restoring {
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// What to do when a stream exists
+    ///
+    /// `replace` saves the stream that is there to a directory first, and puts it back when the
+    /// backup can't be restored. What is published in between is lost.
+    #[arg(
+        long,
+        value_name = "WHAT",
+        default_value = "fail",
+        value_parser = PossibleValuesParser::new(["fail", "skip", "replace"])
+    )]
+    pub if_exists: String,
+    /// Where a stream that is replaced is saved [default: a directory beside the backup]
+    #[arg(long, value_name = "DIR")]
+    pub keep_old: Option<PathBuf>,
+    /// Give streams another number of replicas
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub replicas: Option<u8>,
+    /// Place streams in this cluster
+    #[arg(long, value_name = "NAME")]
+    pub cluster: Option<String>,
+    /// Place streams on servers with this tag; may be repeated
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<String>,
+    /// Change a field of the configuration, such as max_age=24h or storage=file; may be repeated
+    #[arg(long, value_name = "FIELD=VALUE")]
+    pub set: Vec<String>,
+    /// Set consumers that are ahead of their stream back to its end
+    #[arg(long)]
+    pub reset_consumers: bool,
+    /// Compare the leader's replica alone
+    #[arg(long)]
+    pub compare_leader: bool,
+    /// Bytes in one chunk, such as 64KiB [default: 512 KiB, or half of what the server takes]
+    #[arg(long, value_name = "SIZE", value_parser = chunk_size)]
+    pub chunk_size: Option<usize>,
 }
 
 fn pattern(text: &str) -> Result<glob::Pattern, String> {

@@ -12,6 +12,7 @@ mod extract;
 mod info;
 mod offline;
 mod restore;
+mod restore_account;
 mod servers;
 mod verify;
 
@@ -102,20 +103,16 @@ async fn manage_servers(servers: Servers) -> Outcome {
 
 async fn back_up(backup: Backup) -> Outcome {
     match backup {
-        Backup::Stream(options) => unless_interrupted(backup::run(options)).await,
-        Backup::Account(options) => backup_account::run(options).await,
+        Backup::Stream(options) => unless_interrupted(backup::run(*options)).await,
+        Backup::Account(options) => backup_account::run(*options).await,
     }
 }
 
 async fn restore_stream(restore: Restore) -> Outcome {
-    let Restore::Stream {
-        directory,
-        replicas,
-        connect,
-        output,
-    } = restore;
-    let connection = connect::open(&connect).await?;
-    restore::run(&connection, &directory, replicas, &output, interruption()).await
+    match restore {
+        Restore::Stream(options) => restore::run(*options).await,
+        Restore::Account(options) => restore_account::run(*options).await,
+    }
 }
 
 impl Failure {
@@ -218,12 +215,16 @@ fn exit_of_backup(error: &BackupError) -> Exit {
         | BackupError::StreamExists { .. }
         | BackupError::Unfinished { .. }
         | BackupError::InUse { .. }
-        | BackupError::TooOld { .. } => Exit::Refused,
+        | BackupError::StreamsExist { .. }
+        | BackupError::AccountRefused { .. }
+        | BackupError::Refused { .. } => Exit::Refused,
         BackupError::Lost { .. } => Exit::Incomplete,
         BackupError::Archive(ArchiveError::Unsupported { .. }) => Exit::Unsupported,
         BackupError::NotABackup { .. } | BackupError::Archive(_) => Exit::Damaged,
         BackupError::Request { source, .. } => exit_of_request(source),
-        BackupError::LeftBehind { failure, .. } => exit_of_backup(failure),
+        BackupError::LeftBehind { failure, .. } | BackupError::NotReplaced { failure, .. } => {
+            exit_of_backup(failure)
+        }
         BackupError::Differs { .. } => Exit::Broken,
         BackupError::GaveUp { failure, .. } => exit_of_backup(failure),
         BackupError::NothingToDo { .. } => Exit::Usage,

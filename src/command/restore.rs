@@ -1,55 +1,199 @@
 //! `restore stream`: the stream of a backup back onto a server.
 
-use std::path::Path;
+use serde_json::{Value, json};
 
-use serde_json::json;
-
-use super::Outcome;
-use super::offline::tell_lacks;
-use crate::backup::{RestoreOptions, restore_stream};
-use crate::cli::Output;
-use crate::jetstream::Connection;
+use super::offline::{read_config, tell_lacks};
+use super::{Failure, Outcome, connect, interruption};
+use crate::backup::{
+    Action, IfExists, Overrides, RestoreOptions, RestorePlan, RestoreSummary, StreamBackup,
+    plan_restore, read_setting, restore_stream,
+};
+use crate::cli::{RestoreStream, Restoring};
+use crate::exit::Exit;
+use crate::jetstream::{Connection, RestoreTuning};
 use crate::ui::{self, TransferProgress};
 
-pub(super) async fn run(
-    connection: &Connection,
-    directory: &Path,
-    replicas: Option<u8>,
-    output: &Output,
-    stop: impl Future<Output = ()>,
-) -> Outcome {
+pub(super) async fn run(options: RestoreStream) -> Outcome {
+    let output = &options.output;
+    if output.json {
+        ui::speak_json();
+    }
+    let config = read_config(options.config.as_deref())?;
+    let connection = connect::open(&options.connect).await?;
+    let mut restoring = restoring(&connection, &options.restoring)?;
+    restoring.overrides.config = config;
+    restoring.overrides.rename = options.rename;
+    let directory = &options.directory;
+    if options.restoring.dry_run {
+        let backup = StreamBackup::open(directory).await?;
+        let plan = plan_restore(&connection, &backup, &restoring).await?;
+        let text = if output.json {
+            serde_json::to_string_pretty(&plan_json(&plan))?
+        } else {
+            plan_text(&plan)
+        };
+        ui::print(&text)?;
+        return Ok(exit_of_plan(&plan));
+    }
     let progress = TransferProgress::new(ui::can_draw(output.no_progress));
-    let options = RestoreOptions {
-        replicas: replicas.map(usize::from),
-    };
-    let restored = restore_stream(connection, directory, options, &progress, stop).await;
+    let stop = interruption();
+    let restored = restore_stream(&connection, directory, &restoring, &progress, stop).await;
     progress.clear();
     let restored = restored?;
+    let text = if output.json {
+        serde_json::to_string_pretty(&as_json(&restored))?
+    } else {
+        as_text(&restored)
+    };
+    ui::print(&text)?;
+    tell_remarks(&restored);
+    Ok(tell_lacks(&restored.lacks))
+}
+
+/// What was typed, as the engine takes it.
+pub(super) fn restoring(
+    connection: &Connection,
+    typed: &Restoring,
+) -> Result<RestoreOptions, Failure> {
+    let mut set = Vec::new();
+    for text in &typed.set {
+        let setting = read_setting(text)
+            .map_err(|reason| Failure::new(Exit::Usage, format!("--set {text}: {reason}")))?;
+        set.push(setting);
+    }
+    Ok(RestoreOptions {
+        overrides: Overrides {
+            replicas: typed.replicas.map(usize::from),
+            cluster: typed.cluster.clone(),
+            tags: typed.tag.clone(),
+            config: None,
+            set,
+            rename: None,
+        },
+        if_exists: match &*typed.if_exists {
+            "skip" => IfExists::Skip,
+            "replace" => IfExists::Replace,
+            _ => IfExists::Refuse,
+        },
+        reset_consumers: typed.reset_consumers,
+        every_replica: !typed.compare_leader,
+        keep_old: typed.keep_old.clone(),
+        tuning: typed.chunk_size.map(|chunk_bytes| RestoreTuning {
+            chunk_bytes,
+            ..RestoreTuning::for_connection(connection)
+        }),
+    })
+}
+
+/// Tells what is worth knowing of a stream that was restored.
+pub(super) fn tell_remarks(restored: &RestoreSummary) {
     if !restored.sealed {
         ui::say(
             "warning: this backup has no manifest of ours: that it holds all the stream had can't be proven",
         );
     }
-    let text = if output.json {
-        serde_json::to_string_pretty(&json!({
-            "stream": restored.stream,
-            "messages": restored.messages,
-            "last_sequence": restored.last_sequence,
-            "consumers": restored.consumers,
-            "sealed": restored.sealed,
-            "lacks": restored.lacks,
-            "elapsed_seconds": restored.elapsed.as_secs_f64(),
-        }))?
-    } else {
-        format!(
-            "{}: {} messages up to sequence {} and {} consumers restored and compared in {:.1?}",
-            restored.stream,
-            restored.messages,
-            restored.last_sequence,
-            restored.consumers,
-            restored.elapsed
-        )
+    for remark in &restored.remarks {
+        ui::say(&format!("note: {}: {remark}", restored.stream));
+    }
+}
+
+pub(super) fn as_json(restored: &RestoreSummary) -> Value {
+    json!({
+        "stream": restored.stream,
+        "skipped": restored.skipped,
+        "messages": restored.messages,
+        "last_sequence": restored.last_sequence,
+        "consumers": restored.consumers,
+        "replicas": restored.replicas,
+        "sealed": restored.sealed,
+        "lacks": restored.lacks,
+        "remarks": restored.remarks,
+        "old": restored.old,
+        "elapsed_seconds": restored.elapsed.as_secs_f64(),
+    })
+}
+
+fn as_text(restored: &RestoreSummary) -> String {
+    if restored.skipped {
+        return format!("{}: it exists, and stays as it is", restored.stream);
+    }
+    let replicas = match restored.replicas.len() {
+        0 | 1 => String::new(),
+        several => format!(" on {several} replicas"),
     };
-    ui::print(&text)?;
-    Ok(tell_lacks(&restored.lacks))
+    let old = restored.old.as_ref().map_or_else(String::new, |old| {
+        format!("; the stream that was there is saved in {}", old.display())
+    });
+    format!(
+        "{}: {} messages up to sequence {} and {} consumers restored and compared{replicas} in {:.1?}{old}",
+        restored.stream,
+        restored.messages,
+        restored.last_sequence,
+        restored.consumers,
+        restored.elapsed
+    )
+}
+
+/// What would be done.
+pub(super) fn plan_text(plan: &RestorePlan) -> String {
+    let action = match plan.action {
+        Action::Create => "would be restored",
+        Action::Skip => "exists and would stay as it is",
+        Action::Replace => "exists and would be saved, deleted and replaced",
+    };
+    let mut lines = vec![format!(
+        "{}: {action}: {} messages, {} bytes, {} consumers, {} replicas, as a {}",
+        plan.stream,
+        plan.messages,
+        plan.bytes,
+        plan.consumers.len(),
+        plan.config
+            .get("num_replicas")
+            .and_then(Value::as_u64)
+            .unwrap_or(1),
+        plan.form
+    )];
+    if let Some(why) = plan.rewritten {
+        lines.push(format!("  the archive is written anew on the way: {why}"));
+    }
+    let parts = [
+        ("against it", &plan.obstacles),
+        ("incomplete", &plan.lacks),
+        ("note", &plan.remarks),
+    ];
+    for (what, texts) in parts {
+        lines.extend(texts.iter().map(|text| format!("  {what}: {text}")));
+    }
+    lines.join("\n")
+}
+
+pub(super) fn plan_json(plan: &RestorePlan) -> Value {
+    json!({
+        "stream": plan.stream,
+        "action": match plan.action {
+            Action::Create => "create",
+            Action::Skip => "skip",
+            Action::Replace => "replace",
+        },
+        "config": plan.config,
+        "form": plan.form,
+        "rewritten": plan.rewritten,
+        "messages": plan.messages,
+        "bytes": plan.bytes,
+        "consumers": plan.consumers.iter().map(|one| &one.name).collect::<Vec<_>>(),
+        "obstacles": plan.obstacles,
+        "lacks": plan.lacks,
+        "remarks": plan.remarks,
+    })
+}
+
+/// How a dry run ends: as the restore would, before it begins.
+pub(super) fn exit_of_plan(plan: &RestorePlan) -> Exit {
+    if !plan.obstacles.is_empty() {
+        Exit::Refused
+    } else if !plan.lacks.is_empty() {
+        Exit::Incomplete
+    } else {
+        Exit::Done
+    }
 }

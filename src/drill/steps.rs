@@ -252,7 +252,7 @@ async fn restore(world: &World<'_>, backup: &str) -> Outcome {
     let options = RestoreOptions::default();
     let never = std::future::pending();
     let connection = world.connection().await.map_err(impossible)?;
-    let restored = restore_stream(&connection, &source, options, &(), never)
+    let restored = restore_stream(&connection, &source, &options, &(), never)
         .await
         .map_err(by_engine)?;
     world.note(format!(

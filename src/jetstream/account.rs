@@ -20,6 +20,37 @@ pub struct AccountTotals {
     /// Bytes of storage in memory, of all replicas.
     #[serde(default)]
     pub memory: u64,
+    /// What it may have.
+    #[serde(default)]
+    pub limits: AccountLimits,
+}
+
+/// What an account may have; -1 is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AccountLimits {
+    /// Bytes of storage in memory.
+    pub max_memory: i64,
+    /// Bytes of storage in files.
+    pub max_storage: i64,
+    /// Streams.
+    pub max_streams: i64,
+    /// Consumers of one stream.
+    pub max_consumers: i64,
+    /// Every stream must say how large it may become.
+    pub max_bytes_required: bool,
+}
+
+impl Default for AccountLimits {
+    fn default() -> Self {
+        Self {
+            max_memory: -1,
+            max_storage: -1,
+            max_streams: -1,
+            max_consumers: -1,
+            max_bytes_required: false,
+        }
+    }
 }
 
 /// A consumer, as its leader tells it.

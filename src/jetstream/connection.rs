@@ -59,6 +59,12 @@ impl Connection {
         Version::parse(&self.client.server_info().version).ok()
     }
 
+    /// Whether the server this connection is with belongs to a cluster.
+    pub fn is_clustered(&self) -> bool {
+        let info = self.client.server_info();
+        info.cluster.is_some_and(|name| !name.is_empty())
+    }
+
     /// The largest message the server takes, in bytes.
     pub fn max_payload(&self) -> usize {
         self.client.server_info().max_payload

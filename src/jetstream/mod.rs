@@ -12,7 +12,7 @@ mod settings;
 mod snapshot;
 mod stream;
 
-pub use account::{AccountTotals, ConsumerInfo, ConsumerList};
+pub use account::{AccountLimits, AccountTotals, ConsumerInfo, ConsumerList};
 pub use connection::Connection;
 pub use consumer::{Batch, Delivery, PullConsumer};
 pub use context::{ContextError, read_context, selected_context};
@@ -22,4 +22,4 @@ pub use publish::OutgoingMessage;
 pub use restore::{RestoreTransfer, RestoreTuning};
 pub use settings::{ConnectSettings, Login, Tls};
 pub use snapshot::{Snapshot, SnapshotOptions};
-pub use stream::{StreamInfo, StreamState};
+pub use stream::{StreamInfo, StreamReplica, StreamState};

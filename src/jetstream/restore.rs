@@ -39,6 +39,16 @@ impl RestoreTuning {
     }
 }
 
+/// The first chunks are small: on a slow link a large one would take longer than the server waits.
+const FIRST_CHUNK: usize = 64 << 10;
+/// They never become smaller than this.
+const SMALLEST_CHUNK: usize = 8 << 10;
+/// An answer that takes longer than this makes the next chunks smaller; the server gives up when
+/// five seconds pass between two of them.
+const SLOW: Duration = Duration::from_secs(1);
+/// One that takes less makes them larger.
+const FAST: Duration = Duration::from_millis(250);
+
 /// How long one chunk's answer may take: the server writes to its disk before it answers.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// How long the last answer may take: the server loads the whole stream first.
@@ -61,6 +71,9 @@ pub struct RestoreTransfer {
     sent: u64,
     tuning: RestoreTuning,
     times_connected: u64,
+    /// What the next chunk should have.
+    chunk_bytes: usize,
+    last_answer: Instant,
 }
 
 #[derive(Deserialize)]
@@ -98,6 +111,8 @@ impl Connection {
             answers,
             waiting: BTreeSet::new(),
             sent: 0,
+            chunk_bytes: FIRST_CHUNK.min(tuning.chunk_bytes),
+            last_answer: Instant::now(),
             tuning,
             times_connected,
         })
@@ -105,6 +120,11 @@ impl Connection {
 }
 
 impl RestoreTransfer {
+    /// How large the next chunk should be: as large as asked for, where the link is fast enough.
+    pub fn chunk_bytes(&self) -> usize {
+        self.chunk_bytes
+    }
+
     /// Sends a chunk, after waiting for earlier ones to be answered as far as needed.
     ///
     /// # Errors
@@ -205,6 +225,14 @@ impl RestoreTransfer {
         if let Some(number) = number {
             self.waiting.remove(&number);
         }
+        let took = self.last_answer.elapsed();
+        self.last_answer = Instant::now();
+        if took > SLOW {
+            self.chunk_bytes = (self.chunk_bytes / 2).max(SMALLEST_CHUNK);
+        } else if took < FAST {
+            self.chunk_bytes = self.chunk_bytes.saturating_mul(2);
+        }
+        self.chunk_bytes = self.chunk_bytes.min(self.tuning.chunk_bytes);
         Ok(())
     }
 

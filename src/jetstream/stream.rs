@@ -1,11 +1,18 @@
 //! Streams: made, asked, deleted. Configurations pass through as the server's own JSON, so that
 //! nothing a newer server knows gets lost on the way.
 
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use semver::Version;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::connection::Connection;
 use super::error::Result;
+
+/// The first version in which a leader steps down for a replica that is named.
+const WISHES_SINCE: Version = Version::new(2, 11, 0);
 
 /// What a stream is and holds, as its leader tells it.
 #[derive(Debug, Clone, Deserialize)]
@@ -51,6 +58,12 @@ pub struct StreamGroup {
 pub struct StreamReplica {
     /// Its server name.
     pub name: String,
+    /// Whether the leader believes that it holds everything.
+    #[serde(default)]
+    pub current: bool,
+    /// How many operations it is behind.
+    #[serde(default)]
+    pub lag: u64,
 }
 
 impl StreamInfo {
@@ -130,6 +143,56 @@ impl Connection {
                 return Ok(names);
             }
         }
+    }
+
+    /// The streams whose subjects overlap with one.
+    ///
+    /// # Errors
+    /// [`super::RequestError`] when the meta leader does not answer.
+    pub async fn streams_with_subject(&self, subject: &str) -> Result<Vec<String>> {
+        #[derive(Deserialize)]
+        struct Page {
+            #[serde(default)]
+            streams: Option<Vec<String>>,
+        }
+        let body = json!({ "subject": subject });
+        let page: Page = self.call_again("STREAM.NAMES", &body).await?;
+        Ok(page.streams.unwrap_or_default())
+    }
+
+    /// Listens on subjects for so long, and returns the first on which somebody published.
+    pub async fn overhear(&self, subjects: &[String], within: Duration) -> Option<String> {
+        let mut listening = Vec::new();
+        for subject in subjects {
+            // Where we may not listen there is nothing to be heard.
+            if let Ok(heard) = self.client().subscribe(subject.clone()).await {
+                listening.push(heard);
+            }
+        }
+        if listening.is_empty() {
+            return None;
+        }
+        let mut all = futures_util::stream::select_all(listening);
+        let heard = tokio::time::timeout(within, all.next()).await.ok()??;
+        Some(heard.subject.to_string())
+    }
+
+    /// Asks a stream's leader to step down, for that replica where the server takes such a wish
+    /// (from 2.11 on).
+    ///
+    /// # Errors
+    /// [`super::RequestError::Refused`] with the server's reason.
+    pub async fn step_down(&self, stream: &str, preferred: &str) -> Result<()> {
+        let call = format!("STREAM.LEADER.STEPDOWN.{stream}");
+        let takes_wishes = self
+            .server_version()
+            .is_some_and(|version| version >= WISHES_SINCE);
+        let body = if takes_wishes {
+            json!({ "placement": { "preferred": preferred } })
+        } else {
+            json!({})
+        };
+        self.call::<Value>(&call, &body).await.map(|_| ())
     }
 
     /// Asks for a stream to be deleted. Without an answer it may have been.

@@ -75,6 +75,13 @@ impl<W: Write> Write for Digesting<W> {
     }
 }
 
+/// The digest of one message, with everything that belongs to it.
+pub(crate) fn message_digest(message: &Message<'_>) -> [u64; 4] {
+    let mut digest = MessageDigest::new();
+    digest.add(message);
+    digest.finish()
+}
+
 /// A digest of messages, in their order, with everything that belongs to them. It tells two streams
 /// apart, and is no proof against anybody: for that there is the SHA-256 of the file.
 pub(super) struct MessageDigest(HighwayHasher);

@@ -8,13 +8,15 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use super::convert::{ConvertOptions, Original, compare};
+use super::convert::{ConvertOptions, compare};
 use super::digest::MessageDigest;
 use super::error::{OfflineError, Result};
 use super::look::Look;
+use super::original::Original;
 use super::staging::{Staging, sync};
+use super::verify::examine;
 use super::{store_check, store_use};
-use crate::archive::{Archive, Form, OnRead, copy_blocks, write_directory};
+use crate::archive::{Archive, Form, Level, OnRead, copy_blocks, write_directory};
 
 /// How to extract.
 #[derive(Debug, Clone)]
@@ -66,7 +68,11 @@ pub fn extract(
         config: options.config.clone(),
         to_file: options.to_file,
     };
-    let mut original = Original::read(look, &conversion, on_read)?;
+    let examined = examine(look, Level::Content, on_read)?;
+    examined.defects.check()?;
+    let lacks = examined.lacks();
+    let survey = examined.survey.ok_or_else(|| look.not_a_backup())?;
+    let mut original = Original::of(look, survey, &conversion, on_read)?;
     original.stand_alone();
     let stream = original.meta.name.clone();
     let streams = store.join(&options.account).join("streams");
@@ -88,7 +94,7 @@ pub fn extract(
         directory: target,
         messages: original.survey.live.len(),
         consumers: original.survey.consumers.len(),
-        lacks: original.lacks,
+        lacks,
     })
 }
 

@@ -18,7 +18,7 @@ use crate::archive::{
 };
 
 /// A backup that was looked at, and not read yet. What is wrong is told, and stops nothing.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Look {
     /// What was named.
     pub path: PathBuf,

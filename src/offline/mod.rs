@@ -12,6 +12,7 @@ mod info_account;
 mod look;
 mod manifest;
 mod messages;
+mod original;
 mod saved_consumers;
 mod staging;
 mod store_check;
@@ -33,6 +34,7 @@ pub use saved_consumers::{SavedConsumer, Why};
 pub use verify::{Report, Verdict, verify};
 pub use verify_account::{AccountReport, verify_account};
 
-pub(crate) use digest::Digesting;
+pub(crate) use digest::{Digesting, message_digest};
+pub(crate) use original::Original;
 pub(crate) use staging::{Staging, finish, sweep, unfinished};
 pub(crate) use verify::examine;

@@ -10,7 +10,7 @@ use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::{clock, event, say, speaks_json};
-use crate::backup::{AccountProgress, BackupError, BackupSummary, Progress};
+use crate::backup::{AccountProgress, BackupError, BackupSummary, Progress, RestoreSummary};
 
 /// How often the bar turns while nothing comes.
 const TICK: Duration = Duration::from_millis(120);
@@ -279,6 +279,29 @@ impl AccountProgress for AccountBars {
             return event("kept", json!({ "stream": name }));
         }
         self.over(&format!("{} {name}: saved before", style("✔").green()));
+    }
+
+    fn restored(&self, restored: &RestoreSummary) {
+        if speaks_json() {
+            let fields = json!({
+                "stream": restored.stream,
+                "skipped": restored.skipped,
+                "messages": restored.messages,
+                "seconds": restored.elapsed.as_secs_f64(),
+                "lacks": restored.lacks,
+            });
+            return event("restored", fields);
+        }
+        let what = if restored.skipped {
+            String::from("exists, and stays as it is")
+        } else {
+            format!("{} messages in {:.1?}", restored.messages, restored.elapsed)
+        };
+        self.over(&format!(
+            "{} {}: {what}",
+            style("✔").green(),
+            restored.stream
+        ));
     }
 
     fn failed(&self, name: &str, error: &BackupError) {

@@ -190,7 +190,7 @@ async fn a_restore_that_is_dropped_can_be_cleaned_up_and_repeated() {
         let mut sending = pin!(restore_stream(
             &world.connection,
             &backup,
-            options,
+            &options,
             &first,
             pending()
         ));
@@ -210,7 +210,7 @@ async fn a_restore_that_is_dropped_can_be_cleaned_up_and_repeated() {
         })
         .await
         .unwrap();
-        let again = restore_stream(&world.connection, &backup, options, &(), pending()).await;
+        let again = restore_stream(&world.connection, &backup, &options, &(), pending()).await;
         assert!(
             matches!(again, Err(BackupError::StreamExists { .. })),
             "{again:?}"
@@ -219,7 +219,7 @@ async fn a_restore_that_is_dropped_can_be_cleaned_up_and_repeated() {
         assert!(world.is_free(STREAM).await);
     }
     world.remove(STREAM).await;
-    let restored = restore_stream(&world.connection, &backup, options, &(), pending())
+    let restored = restore_stream(&world.connection, &backup, &options, &(), pending())
         .await
         .unwrap();
     assert_eq!(restored.messages, before.messages);
@@ -237,13 +237,13 @@ async fn a_restore_that_is_stopped_leaves_no_stream() {
         let first = FirstChunk::of("sending");
         let stop = first.seen.notified();
         let options = RestoreOptions::default();
-        let stopped = restore_stream(&world.connection, &backup, options, &first, stop).await;
+        let stopped = restore_stream(&world.connection, &backup, &options, &first, stop).await;
         assert!(
             matches!(stopped, Err(BackupError::Interrupted)),
             "{stopped:?}"
         );
         assert!(world.is_free(STREAM).await);
-        let restored = restore_stream(&world.connection, &backup, options, &(), pending()).await;
+        let restored = restore_stream(&world.connection, &backup, &options, &(), pending()).await;
         assert_eq!(restored.unwrap().messages, BULK.0);
     }
 }

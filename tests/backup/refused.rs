@@ -9,7 +9,7 @@ use lifeboat_harness::wait::{Probe, until};
 use semver::Version;
 use serde_json::json;
 
-use super::world::{PATIENCE, STREAM, World, edit_json};
+use super::world::{PATIENCE, STREAM, World, edit_json, restore_options};
 use crate::support::{Lifeboat, entries};
 
 #[tokio::test]
@@ -26,8 +26,14 @@ async fn a_stream_that_exists_is_not_touched() {
         called.stderr
     );
     let options = RestoreOptions::default();
-    let restored =
-        restore_stream(&world.connection, &taken.directory, options, &(), pending()).await;
+    let restored = restore_stream(
+        &world.connection,
+        &taken.directory,
+        &options,
+        &(),
+        pending(),
+    )
+    .await;
     assert!(
         matches!(restored, Err(BackupError::StreamExists { .. })),
         "{restored:?}"
@@ -159,9 +165,15 @@ async fn a_stream_that_is_out_of_reach_is_not_deleted() {
     })
     .await
     .unwrap();
-    let options = RestoreOptions { replicas: Some(5) };
-    let restored =
-        restore_stream(&world.connection, &taken.directory, options, &(), pending()).await;
+    let options = restore_options(Some(5));
+    let restored = restore_stream(
+        &world.connection,
+        &taken.directory,
+        &options,
+        &(),
+        pending(),
+    )
+    .await;
     let error = restored.unwrap_err();
     assert!(
         matches!(
@@ -189,8 +201,15 @@ async fn of_two_restores_at_once_one_wins_and_the_other_leaves_it_alone() {
         let taken = world.back_up(STREAM, "backup").await;
         world.remove(STREAM).await;
         let options = RestoreOptions::default();
-        let restore =
-            || restore_stream(&world.connection, &taken.directory, options, &(), pending());
+        let restore = || {
+            restore_stream(
+                &world.connection,
+                &taken.directory,
+                &options,
+                &(),
+                pending(),
+            )
+        };
         let (one, other) = tokio::join!(restore(), restore());
         assert!(one.is_ok() != other.is_ok(), "{one:?}\n{other:?}");
         assert_eq!(world.picture(STREAM).await.messages, before.messages);

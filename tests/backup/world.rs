@@ -13,8 +13,8 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use lifeboat::archive::{BackupLayout, Form};
 use lifeboat::backup::{
-    BackupOptions, BackupSummary, RestoreOptions, RestoreSummary, back_up_stream, remove_stream,
-    restore_stream,
+    BackupOptions, BackupSummary, Overrides, RestoreOptions, RestoreSummary, back_up_stream,
+    remove_stream, restore_stream,
 };
 use lifeboat::jetstream::{ConnectSettings, Connection, Login, StreamState, read_messages};
 use lifeboat::model::{ConsumerPosition, StoredMessage};
@@ -405,8 +405,8 @@ impl World {
 
     /// Restores a backup that must be restorable.
     pub(crate) async fn restore(&self, backup: &Path, replicas: Option<usize>) -> RestoreSummary {
-        let options = RestoreOptions { replicas };
-        restore_stream(&self.connection, backup, options, &(), pending())
+        let options = restore_options(replicas);
+        restore_stream(&self.connection, backup, &options, &(), pending())
             .await
             .unwrap()
     }
@@ -452,6 +452,17 @@ impl World {
     pub(crate) fn call_restore(&self, backup: &Path, more: &[&str]) -> Called {
         let arguments = ["restore", "stream", backup.to_str().unwrap()];
         self.call(&[&arguments, more].concat())
+    }
+}
+
+/// With another number of replicas.
+pub(crate) fn restore_options(replicas: Option<usize>) -> RestoreOptions {
+    RestoreOptions {
+        overrides: Overrides {
+            replicas,
+            ..Overrides::default()
+        },
+        ..RestoreOptions::default()
     }
 }
 

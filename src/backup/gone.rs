@@ -1,0 +1,228 @@
+//! Messages of a backup that a restored stream does not have: gone for a reason that is none of ours,
+//! or lost.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::error::{BackupError, Result};
+use super::plan::RestorePlan;
+use super::receive::ended;
+use super::source::StreamBackup;
+use crate::archive::{Sequences, Survey};
+use crate::jetstream::{Connection, RequestError, read_messages};
+use crate::model::StoredMessage;
+
+/// JetStream's error number for a sequence that holds no message.
+const NO_MESSAGE: u32 = 10037;
+/// Clocks differ, and a server expires messages a little before or after their time.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
+/// The header with a message's own time to live (ADR-43).
+const TTL_HEADER: &str = "nats-ttl";
+
+/// Messages that are gone again, by reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Gone {
+    /// Their time had come.
+    pub expired: u64,
+    /// Somebody consumed them, from a stream that keeps nothing longer.
+    pub consumed: u64,
+    /// They made way for newer ones.
+    pub evicted: u64,
+}
+
+impl Gone {
+    /// The larger of each.
+    pub(super) fn max(self, other: Self) -> Self {
+        Self {
+            expired: self.expired.max(other.expired),
+            consumed: self.consumed.max(other.consumed),
+            evicted: self.evicted.max(other.evicted),
+        }
+    }
+
+    /// What happened to them, in sentences.
+    pub fn remarks(&self) -> Vec<String> {
+        let counts = [
+            (self.expired, "have expired since they were saved"),
+            (self.consumed, "were consumed as soon as they were restored"),
+            (self.evicted, "made way for newer ones"),
+        ];
+        let told = counts.iter().filter(|(count, _)| *count > 0);
+        told.map(|(count, what)| format!("{count} messages {what}"))
+            .collect()
+    }
+
+    /// Finds a reason for each of these.
+    pub(super) async fn explain(
+        connection: &Connection,
+        backup: &StreamBackup,
+        plan: &RestorePlan,
+        missing: Sequences,
+    ) -> Result<Self> {
+        let mut gone = Self::default();
+        if missing.is_empty() {
+            return Ok(gone);
+        }
+        let facts = Facts::ask(connection, backup, plan).await?;
+        let (archive, wanted) = (backup.archive.clone(), missing.clone());
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut messages = Vec::new();
+            let read = archive.messages(Some(&wanted), &mut |message| {
+                let stored = message.to_stored();
+                messages.push((stored.sequence, facts.reason(&stored)));
+                Ok(ControlFlow::Continue(()))
+            });
+            read.map(|()| messages)
+        });
+        let reasons = ended(reading).await??;
+        let mut unexplained = Vec::new();
+        for (sequence, reason) in reasons {
+            match reason {
+                Some(Reason::Expired) => gone.expired += 1,
+                Some(Reason::Consumed) => gone.consumed += 1,
+                Some(Reason::Evicted) => gone.evicted += 1,
+                None => unexplained.push(sequence),
+            }
+        }
+        find(connection, &plan.stream, unexplained).await?;
+        Ok(gone)
+    }
+}
+
+/// Looks for messages one by one that a snapshot did not have: it may have lost them.
+async fn find(connection: &Connection, stream: &str, sequences: Vec<u64>) -> Result<()> {
+    let total = sequences.len();
+    let mut stored = std::pin::pin!(read_messages(connection, stream, sequences.clone()));
+    let mut at = 0;
+    while let Some(found) = stored.next().await {
+        match found {
+            Ok(_) => at += 1,
+            Err(error) if error.err_code() == Some(NO_MESSAGE) => {
+                return Err(BackupError::Differs {
+                    stream: stream.to_owned(),
+                    difference: format!(
+                        "it lacks message {}, and up to {total} in all",
+                        sequences.get(at).copied().unwrap_or_default()
+                    ),
+                });
+            }
+            Err(source) => {
+                return Err(BackupError::NotCompared {
+                    stream: stream.to_owned(),
+                    source,
+                });
+            }
+        }
+    }
+    if total > 0 {
+        // They are there, and whether they are what they were was not seen.
+        return Err(BackupError::NotCompared {
+            stream: stream.to_owned(),
+            source: RequestError::Unreadable {
+                subject: String::from("comparing"),
+                reason: format!("the server's snapshot left {total} messages out"),
+            },
+        });
+    }
+    Ok(())
+}
+
+enum Reason {
+    Expired,
+    Consumed,
+    Evicted,
+}
+
+/// What may explain that a message is gone.
+struct Facts {
+    now_ns: i64,
+    max_age_ns: Option<i64>,
+    has_ttls: bool,
+    /// How far the consumers are, where messages go once they are consumed.
+    consumed_to: u64,
+    /// Whether newer messages came, and the stream has a limit.
+    evicts: bool,
+}
+
+impl Facts {
+    async fn ask(
+        connection: &Connection,
+        backup: &StreamBackup,
+        plan: &RestorePlan,
+    ) -> Result<Self> {
+        let failed = |source| BackupError::NotCompared {
+            stream: plan.stream.clone(),
+            source,
+        };
+        let config = &plan.config;
+        let number = |field: &str| {
+            let value = config.get(field).and_then(Value::as_i64);
+            value.filter(|value| *value > 0)
+        };
+        let keeps = config
+            .get("retention")
+            .is_none_or(|retention| retention == "limits");
+        let mut consumed_to = 0;
+        if !keeps {
+            let consumers = connection
+                .list_consumers(&plan.stream)
+                .await
+                .map_err(failed)?;
+            let places = consumers.infos.iter().map(|info| info.delivered.stream);
+            consumed_to = places.max().unwrap_or(0);
+        }
+        let info = connection.stream_info(&plan.stream).await.map_err(failed)?;
+        let has_limit = ["max_msgs", "max_bytes", "max_msgs_per_subject"]
+            .iter()
+            .any(|field| number(field).is_some());
+        let now_ns = OffsetDateTime::now_utc().unix_timestamp_nanos();
+        Ok(Self {
+            now_ns: i64::try_from(now_ns).unwrap_or(i64::MAX),
+            max_age_ns: number("max_age"),
+            has_ttls: config.get("allow_msg_ttl") == Some(&Value::Bool(true)),
+            consumed_to,
+            evicts: has_limit && info.state.last_seq > last_sequence(&backup.survey),
+        })
+    }
+
+    fn reason(&self, message: &StoredMessage) -> Option<Reason> {
+        let lives_ns = [self.max_age_ns, self.own_ttl_ns(message)];
+        let latest = i64::try_from(CLOCKS_DIFFER.as_nanos()).unwrap_or(0) + self.now_ns;
+        let is_over = |lives: &i64| message.time_ns.saturating_add(*lives) <= latest;
+        if lives_ns.iter().flatten().any(is_over) {
+            Some(Reason::Expired)
+        } else if message.sequence <= self.consumed_to {
+            Some(Reason::Consumed)
+        } else if self.evicts {
+            Some(Reason::Evicted)
+        } else {
+            None
+        }
+    }
+
+    /// How long a message may live by its own header: a number of seconds, or a duration.
+    fn own_ttl_ns(&self, message: &StoredMessage) -> Option<i64> {
+        if !self.has_ttls {
+            return None;
+        }
+        let headers = std::str::from_utf8(&message.headers).ok()?;
+        let value = headers.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case(TTL_HEADER).then(|| value.trim())
+        })?;
+        let ttl = match value.parse() {
+            Ok(seconds) => Duration::from_secs(seconds),
+            Err(_) => humantime::parse_duration(value).ok()?,
+        };
+        i64::try_from(ttl.as_nanos()).ok()
+    }
+}
+
+/// The last sequence that a restored stream may have at once: the archive's, or that of its index.
+fn last_sequence(survey: &Survey) -> u64 {
+    survey.last_sequence.max(survey.indexed_sequence)
+}

@@ -1,0 +1,335 @@
+//! What a restore would do, found out before anything is changed: and everything that stands against
+//! it, not the first thing alone.
+
+use semver::Version;
+use serde_json::{Map, Value};
+
+use super::error::{BackupError, Result};
+use super::overrides::{Overrides, losses};
+use super::restore::{ANSWERED_WITHIN, IfExists, RestoreOptions};
+use super::source::StreamBackup;
+use crate::archive::{Consumer, Form, Packing};
+use crate::jetstream::{AccountTotals, Connection, RequestError};
+use crate::offline::Why;
+
+/// The first version that restores message archives, and streams that are kept in memory.
+const MESSAGE_ARCHIVES_SINCE: Version = Version::new(2, 15, 0);
+/// So long it is listened for publishers.
+const LISTEN_FOR: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// What a restore would do.
+#[derive(Debug, Clone)]
+pub struct RestorePlan {
+    /// The stream as it will be called.
+    pub stream: String,
+    /// What is done with the name.
+    pub action: Action,
+    /// The configuration it will have.
+    pub config: Map<String, Value>,
+    /// The form of the archive that is sent.
+    pub form: Form,
+    /// Whether it is written anew while it is sent, and why.
+    pub rewritten: Option<&'static str>,
+    /// The consumers it will have.
+    pub consumers: Vec<Consumer>,
+    /// Its messages.
+    pub messages: u64,
+    /// What they take in the stream.
+    pub bytes: u64,
+    /// What the backup lacks, and so will the stream.
+    pub lacks: Vec<String>,
+    /// What stands against it.
+    pub obstacles: Vec<String>,
+    /// What is worth knowing.
+    pub remarks: Vec<String>,
+}
+
+/// What is done with the name of a stream that is restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// It is free.
+    Create,
+    /// It is taken, and stays as it is.
+    Skip,
+    /// It is taken: that stream is saved, deleted, and the backup put in its place.
+    Replace,
+}
+
+/// Finds out what a restore would do.
+///
+/// # Errors
+/// When a server does not answer, or the options contradict themselves.
+pub async fn plan_restore(
+    connection: &Connection,
+    backup: &StreamBackup,
+    options: &RestoreOptions,
+) -> Result<RestorePlan> {
+    let own = backup.config()?;
+    let overrides = &options.overrides;
+    let config = overrides.apply(own)?;
+    let stream = overrides
+        .rename
+        .clone()
+        .unwrap_or_else(|| backup.stream().to_owned());
+    let (messages, bytes) = (backup.survey.live.len(), backup.bytes());
+    let mut plan = RestorePlan {
+        action: Action::Create,
+        obstacles: losses(own, &config, messages, bytes),
+        remarks: Vec::new(),
+        form: Form::Tar,
+        rewritten: None,
+        consumers: Vec::new(),
+        lacks: backup.lacks.clone(),
+        stream,
+        config,
+        messages,
+        bytes,
+    };
+    plan.choose_consumers(backup, options.reset_consumers);
+    plan.choose_form(connection, backup, overrides);
+    plan.look_at_the_name(connection, options.if_exists).await?;
+    if plan.action == Action::Skip {
+        return Ok(plan);
+    }
+    plan.look_at_subjects(connection).await?;
+    plan.look_at_limits(connection).await?;
+    plan.listen(connection).await;
+    Ok(plan)
+}
+
+impl RestorePlan {
+    /// Whether anything stands against it.
+    ///
+    /// # Errors
+    /// With everything that does.
+    pub fn check(&self) -> Result<()> {
+        if self.obstacles.is_empty() {
+            return Ok(());
+        }
+        Err(BackupError::Refused {
+            stream: self.stream.clone(),
+            reasons: self.obstacles.join("; "),
+        })
+    }
+
+    /// A configuration's field as text.
+    fn text(&self, field: &str) -> Option<&str> {
+        self.config.get(field)?.as_str()
+    }
+
+    /// Whether messages may be gone a moment after they were restored.
+    pub(super) fn forgets(&self) -> bool {
+        let is_set = |field: &str| {
+            let value = self.config.get(field);
+            value.is_some_and(|value| *value == true || value.as_i64().is_some_and(|one| one > 0))
+        };
+        let keeps = self.text("retention").is_none_or(|one| one == "limits");
+        !keeps || is_set("max_age") || is_set("allow_msg_ttl")
+    }
+
+    pub(super) fn replicas(&self) -> u64 {
+        let replicas = self.config.get("num_replicas").and_then(Value::as_u64);
+        replicas.unwrap_or(1).max(1)
+    }
+
+    /// The archive's consumers, with those that were saved beside it in their place.
+    fn choose_consumers(&mut self, backup: &StreamBackup, reset: bool) {
+        let last = backup.survey.last_sequence;
+        self.consumers.clone_from(&backup.survey.consumers);
+        for saved in &backup.saved_consumers {
+            match saved.why {
+                // Not one that was made without consumers.
+                Why::LeftOut => {
+                    self.consumers.push(saved.to_consumer(last));
+                    self.remarks.push(format!(
+                        "consumer {} is restored from what was saved beside the archive",
+                        saved.name
+                    ));
+                    self.lacks
+                        .retain(|lack| !lack.ends_with(&saved.explanation()));
+                }
+                Why::Ahead => {
+                    let mut here = self.consumers.iter_mut();
+                    if let Some(one) = here.find(|one| one.name == saved.name) {
+                        *one = saved.to_consumer(last);
+                    }
+                    let place = format!("consumer {}:", saved.name);
+                    self.lacks.retain(|lack| !lack.starts_with(&place));
+                    self.remarks.push(saved.explanation());
+                }
+                Why::RolledBack => self.remarks.push(saved.explanation()),
+            }
+        }
+        for consumer in &mut self.consumers {
+            let place = format!("consumer {}:", consumer.name);
+            if consumer.is_beyond(last) && reset {
+                consumer.set_back(last);
+                self.lacks.retain(|lack| !lack.starts_with(&place));
+                self.remarks.push(format!(
+                    "consumer {} was ahead of the stream and is set back to its end, {last}",
+                    consumer.name
+                ));
+            }
+        }
+    }
+
+    /// Tar wherever it can hold the stream: every server restores it, and those of 2.15 do so
+    /// several times faster than their own form.
+    fn choose_form(
+        &mut self,
+        connection: &Connection,
+        backup: &StreamBackup,
+        overrides: &Overrides,
+    ) {
+        let is_in_memory = self.text("storage") == Some("memory");
+        let takes_messages = connection
+            .server_version()
+            .is_some_and(|version| version >= MESSAGE_ARCHIVES_SINCE);
+        if is_in_memory && !takes_messages {
+            self.obstacles.push(String::from(
+                "a stream in memory is restored without its messages by servers to 2.14; keep it in \
+                 files (--set storage=file)",
+            ));
+        }
+        let is_same = self.consumers == backup.survey.consumers;
+        let form = backup.survey.form;
+        self.form = if is_in_memory {
+            Form::Message
+        } else {
+            Form::Tar
+        };
+        self.rewritten = if self.form != form {
+            Some("another form is faster, or needed")
+        } else if overrides.rename.is_some() {
+            Some("its name is in every checksum")
+        } else if !is_same {
+            Some("its consumers are changed")
+        } else if backup.survey.packing != Packing::S2 || !backup.archive_path.is_file() {
+            Some("servers take S2 frames alone")
+        } else {
+            None
+        };
+    }
+
+    /// Only a server's word will do: a stream whose nodes are down gives no answer, and must not be
+    /// deleted for it later.
+    async fn look_at_the_name(
+        &mut self,
+        connection: &Connection,
+        if_exists: IfExists,
+    ) -> Result<()> {
+        let began = std::time::Instant::now();
+        loop {
+            match connection.stream_info(&self.stream).await {
+                Ok(_) => break,
+                Err(error) if error.is_stream_not_found() => return Ok(()),
+                // A request may be lost. It took its time: this is no busy loop.
+                Err(RequestError::TimedOut { .. }) if began.elapsed() < ANSWERED_WITHIN => {}
+                Err(error) => {
+                    let doing = format!("looking whether {} exists", self.stream);
+                    return Err(BackupError::request(doing)(error));
+                }
+            }
+        }
+        self.action = match if_exists {
+            IfExists::Refuse => {
+                let stream = self.stream.clone();
+                return Err(BackupError::StreamExists { stream });
+            }
+            IfExists::Skip => Action::Skip,
+            IfExists::Replace => Action::Replace,
+        };
+        Ok(())
+    }
+
+    async fn look_at_subjects(&mut self, connection: &Connection) -> Result<()> {
+        for subject in self.subjects() {
+            let asking = BackupError::request("looking for streams with its subjects");
+            let streams = connection
+                .streams_with_subject(&subject)
+                .await
+                .map_err(asking)?;
+            for other in streams.iter().filter(|other| **other != self.stream) {
+                self.obstacles.push(format!(
+                    "its subjects overlap with an existing stream: {subject} belongs to {other}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn subjects(&self) -> Vec<String> {
+        let subjects = self.config.get("subjects").and_then(Value::as_array);
+        let subjects = subjects.into_iter().flatten().filter_map(Value::as_str);
+        subjects.map(str::to_owned).collect()
+    }
+
+    async fn look_at_limits(&mut self, connection: &Connection) -> Result<()> {
+        let asking = BackupError::request("asking what the account may have");
+        let totals = connection.account_totals().await.map_err(asking)?;
+        let replicas = self.replicas();
+        if replicas > 1 && !connection.is_clustered() {
+            self.obstacles.push(format!(
+                "it has {replicas} replicas, and the server is alone (--replicas 1)"
+            ));
+        }
+        self.obstacles.extend(self.beyond(&totals));
+        Ok(())
+    }
+
+    /// What the account may not have any more.
+    fn beyond(&self, totals: &AccountTotals) -> Vec<String> {
+        let mut beyond = Vec::new();
+        let limits = totals.limits;
+        let limited = |limit: i64| u64::try_from(limit).ok();
+        if self.action == Action::Create
+            && let Some(most) = limited(limits.max_streams)
+            && totals.streams >= most
+        {
+            beyond.push(format!(
+                "the account has {most} streams and may have no more"
+            ));
+        }
+        let (used, most, what) = if self.text("storage") == Some("memory") {
+            (totals.memory, limits.max_memory, "memory")
+        } else {
+            (totals.storage, limits.max_storage, "storage")
+        };
+        let reserved = self.config.get("max_bytes").and_then(Value::as_u64);
+        let needed = self.bytes.max(reserved.unwrap_or(0)) * self.replicas();
+        if let Some(most) = limited(most)
+            && most > 0
+            && used.saturating_add(needed) > most
+        {
+            beyond.push(format!(
+                "it needs {needed} bytes of {what} on all its replicas; the account uses {used} of {most}"
+            ));
+        }
+        if limits.max_bytes_required && reserved.is_none_or(|bytes| bytes == 0) {
+            beyond.push(String::from(
+                "the account's streams must say how large they may become (--set max_bytes=…)",
+            ));
+        }
+        let own = self.config.get("max_consumers").and_then(Value::as_i64);
+        for most in [own.unwrap_or(-1), limits.max_consumers] {
+            if let Some(most) = limited(most)
+                && most > 0
+                && self.consumers.len() as u64 > most
+            {
+                let count = self.consumers.len();
+                beyond.push(format!("it has {count} consumers, and may have {most}"));
+            }
+        }
+        beyond
+    }
+
+    /// Whoever publishes now is told that nobody listens, and what is published during the restore
+    /// may come into the middle of it.
+    async fn listen(&mut self, connection: &Connection) {
+        if let Some(subject) = connection.overhear(&self.subjects(), LISTEN_FOR).await {
+            self.remarks.push(format!(
+                "somebody publishes to {subject}: stop them until the stream is restored"
+            ));
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The consumers of a restored stream: each must be there, and stand where it stood.
+
+use std::time::Duration;
+
+use lifeboat_harness::wait::{Probe, until};
+
+use super::error::{BackupError, Result};
+use super::plan::RestorePlan;
+use super::source::StreamBackup;
+use crate::archive::{Consumer, Sequences};
+use crate::jetstream::Connection;
+
+/// How long restored consumers may take to be seen; some 3 s were measured in clusters.
+const CONSUMERS_WITHIN: Duration = Duration::from_secs(30);
+/// How long they may take to stand where they should: what a cluster tells of them just after a
+/// restore is not yet true.
+const STANDING_WITHIN: Duration = Duration::from_secs(10);
+
+/// Waits until every consumer is there, and tells of those that stand elsewhere than they should.
+pub(super) async fn find_consumers(
+    connection: &Connection,
+    backup: &StreamBackup,
+    plan: &RestorePlan,
+) -> Result<Vec<String>> {
+    let stream = &plan.stream;
+    let mut elsewhere = Vec::new();
+    for expected in &plan.consumers {
+        let consumer = connection.consumer(stream, &expected.name);
+        until(CONSUMERS_WITHIN, || async {
+            match consumer.position().await {
+                Ok(_) => Probe::Ready(()),
+                Err(error) => Probe::Pending(error.to_string()),
+            }
+        })
+        .await
+        .map_err(|timed_out| BackupError::Differs {
+            stream: stream.clone(),
+            difference: format!("consumer {} is missing: {timed_out}", expected.name),
+        })?;
+        elsewhere.extend(compare(connection, stream, expected, &backup.survey.live).await);
+    }
+    Ok(elsewhere)
+}
+
+/// How a consumer's place differs from where it should be, if it does.
+async fn compare(
+    connection: &Connection,
+    stream: &str,
+    expected: &Consumer,
+    live: &Sequences,
+) -> Option<String> {
+    let consumer = connection.consumer(stream, &expected.name);
+    let (wanted, name) = (&expected.state, &expected.name);
+    // Clients may be at work already: a consumer may be further.
+    let settled = until(STANDING_WITHIN, || async {
+        match consumer.position().await {
+            Ok((found, ..)) => {
+                let behind = last_held(live, found.ack_floor.stream)
+                    < last_held(live, wanted.ack_floor.stream);
+                let ahead = last_held(live, found.delivered.stream)
+                    < last_held(live, wanted.ack_floor.stream);
+                if behind || ahead {
+                    Probe::Pending(format!("its ack floor is {}", found.ack_floor.stream))
+                } else {
+                    Probe::Ready(())
+                }
+            }
+            Err(error) => Probe::Pending(error.to_string()),
+        }
+    })
+    .await;
+    settled.err().map(|timed_out| {
+        format!(
+            "consumer {name} stands before its ack floor {}, and will deliver again: {}",
+            wanted.ack_floor.stream, timed_out.last_seen
+        )
+    })
+}
+
+/// The last message at or before a sequence: servers differ in whether they count what is deleted.
+fn last_held(live: &Sequences, sequence: u64) -> u64 {
+    live.last_up_to(sequence).unwrap_or(0)
+}

@@ -1,0 +1,122 @@
+//! Replacing a stream: the old one is saved to disk and verified before it is deleted, and put back
+//! when the new one can't be restored.
+
+use std::future::pending;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use super::error::{BackupError, Result};
+use super::outgoing::Outgoing;
+use super::plan::{RestorePlan, plan_restore};
+use super::restore::{IfExists, RestoreOptions, Work};
+use super::source::StreamBackup;
+use super::take::{BackupOptions, back_up_stream};
+use super::{Progress, remove_stream};
+use crate::jetstream::Connection;
+use crate::offline::Staging;
+
+/// How long the old stream may take to be gone.
+const REMOVED_WITHIN: Duration = Duration::from_secs(60);
+
+/// A stream that was saved and deleted.
+pub(super) struct Replaced {
+    /// Where it is saved.
+    pub(super) directory: PathBuf,
+}
+
+impl Replaced {
+    /// Saves the old stream, and deletes it when it is whole.
+    pub(super) async fn save(
+        connection: &Connection,
+        backup: &StreamBackup,
+        plan: &RestorePlan,
+        options: &RestoreOptions,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let stream = &plan.stream;
+        let directory = match &options.keep_old {
+            Some(directory) => directory.clone(),
+            None => beside(&backup.look.path, stream),
+        };
+        Staging::check_free(&directory)?;
+        progress.note(&format!(
+            "saving the stream {stream} that is there to {}",
+            directory.display()
+        ));
+        let how = BackupOptions::default();
+        let taken = back_up_stream(connection, stream, &directory, how, Arc::new(())).await?;
+        let lacks = taken.lacks();
+        if !lacks.is_empty() {
+            return Err(BackupError::Refused {
+                stream: stream.clone(),
+                reasons: format!(
+                    "the stream that is there can't be saved whole, and is not replaced: {}",
+                    lacks.join("; ")
+                ),
+            });
+        }
+        remove_stream(connection, stream, REMOVED_WITHIN).await?;
+        Ok(Self { directory })
+    }
+
+    /// Puts the old stream back after a failure, which is returned.
+    pub(super) async fn put_back(
+        self,
+        connection: &Connection,
+        failure: BackupError,
+        options: &RestoreOptions,
+        progress: &dyn Progress,
+    ) -> BackupError {
+        if matches!(failure, BackupError::NotCompared { .. }) {
+            // The new one is there.
+            return failure;
+        }
+        progress.note(&format!("{failure}; putting the old stream back"));
+        let returned = self.restore(connection, options, progress).await;
+        BackupError::NotReplaced {
+            failure: Box::new(failure),
+            directory: self.directory,
+            returned: match returned {
+                Ok(()) => String::from("is back"),
+                Err(error) => format!("could not be put back: {error}"),
+            },
+        }
+    }
+
+    async fn restore(
+        &self,
+        connection: &Connection,
+        options: &RestoreOptions,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let options = RestoreOptions {
+            if_exists: IfExists::Refuse,
+            tuning: options.tuning,
+            every_replica: options.every_replica,
+            ..RestoreOptions::default()
+        };
+        let backup = StreamBackup::open(&self.directory).await?;
+        let plan = plan_restore(connection, &backup, &options).await?;
+        plan.check()?;
+        let outgoing = Outgoing::prepare(&backup, &plan).await?;
+        let work = Work {
+            connection,
+            backup: &backup,
+            plan: &plan,
+            options: &options,
+            progress,
+        };
+        work.put(outgoing, pending()).await.map(|_| ())
+    }
+}
+
+/// A place beside the backup that tells what is in it.
+fn beside(backup: &Path, stream: &str) -> PathBuf {
+    let format = format_description!("[year][month][day]-[hour][minute][second]");
+    let now = OffsetDateTime::now_utc().format(format).unwrap_or_default();
+    backup.with_file_name(format!("{stream}-replaced-{now}"))
+}

@@ -1,0 +1,292 @@
+//! Restoring an account: every stream is planned before the first is touched, origins come before
+//! their mirrors, and one that fails keeps only itself from being restored.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use futures_util::{FutureExt as _, StreamExt as _};
+use glob::Pattern;
+use serde_json::Value;
+
+use super::account::AccountProgress;
+use super::error::{BackupError, Result};
+use super::plan::{Action, RestorePlan, plan_restore};
+use super::restore::{RestoreOptions, RestoreSummary, carry_out};
+use super::source::StreamBackup;
+use crate::jetstream::Connection;
+use crate::offline::{AccountLook, OfflineError};
+
+/// How to restore an account.
+#[derive(Debug, Clone)]
+pub struct AccountRestoreOptions {
+    /// Only streams with names like one of these; all when there is none.
+    pub include: Vec<Pattern>,
+    /// No streams with names like one of these.
+    pub exclude: Vec<Pattern>,
+    /// So many streams side by side.
+    pub jobs: usize,
+    /// How every stream is restored.
+    pub stream: RestoreOptions,
+}
+
+/// What a restore of an account would do.
+#[derive(Debug)]
+pub struct AccountPlan {
+    /// The streams, origins before their mirrors; those of one group side by side.
+    groups: Vec<Vec<(PathBuf, RestorePlan)>>,
+    /// What the backup lacks as a whole.
+    pub lacks: Vec<String>,
+    /// What is worth knowing of the backup as a whole.
+    pub remarks: Vec<String>,
+}
+
+/// What became of the streams of an account.
+#[derive(Debug, Default)]
+pub struct AccountRestoreSummary {
+    /// Those that were restored or left alone, by name.
+    pub restored: BTreeMap<String, RestoreSummary>,
+    /// Those that could not be restored, by name.
+    pub failed: BTreeMap<String, BackupError>,
+    /// What the backup lacks as a whole.
+    pub lacks: Vec<String>,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl AccountPlan {
+    /// The streams' plans, in the order in which they are carried out.
+    pub fn streams(&self) -> impl Iterator<Item = &RestorePlan> {
+        self.groups.iter().flatten().map(|(_, plan)| plan)
+    }
+
+    /// Whether anything stands against any of the streams.
+    ///
+    /// # Errors
+    /// With everything that does.
+    pub fn check(&self) -> Result<()> {
+        let reasons: Vec<String> = self
+            .streams()
+            .filter(|plan| !plan.obstacles.is_empty())
+            .map(|plan| format!("{}: {}", plan.stream, plan.obstacles.join("; ")))
+            .collect();
+        if reasons.is_empty() {
+            return Ok(());
+        }
+        Err(BackupError::AccountRefused {
+            reasons: reasons.join("; "),
+        })
+    }
+}
+
+/// Finds out what a restore of an account's backup would do. Every archive is read to its end.
+///
+/// # Errors
+/// When a stream's backup is damaged, or a server does not answer; [`BackupError::StreamExists`]
+/// when a name is taken and nothing was said about that.
+pub async fn plan_account(
+    connection: &Connection,
+    directory: &Path,
+    options: &AccountRestoreOptions,
+) -> Result<AccountPlan> {
+    let look = AccountLook::at(directory)?;
+    let is_like = |patterns: &[Pattern], name: &str| patterns.iter().any(|one| one.matches(name));
+    let asked = look.streams.iter().filter(|name| {
+        (options.include.is_empty() || is_like(&options.include, name))
+            && !is_like(&options.exclude, name)
+    });
+    let names: Vec<&String> = asked.collect();
+    if names.is_empty() {
+        return Err(OfflineError::NotABackup {
+            path: directory.to_owned(),
+            reason: String::from("no stream that is asked for is in it"),
+        }
+        .into());
+    }
+    let mut plan = AccountPlan {
+        groups: Vec::new(),
+        lacks: Vec::new(),
+        remarks: Vec::new(),
+    };
+    match &look.record {
+        _ if look.is_unfinished => plan.lacks.push(String::from(
+            "this backup was interrupted: streams may be missing",
+        )),
+        Some(record) => plan.lacks.extend(record.missing_streams()),
+        None => plan.remarks.push(String::from(
+            "there is no record of ours: that these are all streams of the account can't be proven",
+        )),
+    }
+    let (mut plans, mut taken) = (Vec::new(), Vec::new());
+    for name in names {
+        let path = directory.join(name);
+        let backup = StreamBackup::open(&path).await?;
+        match plan_restore(connection, &backup, &options.stream).await {
+            Ok(one) => plans.push((path, one)),
+            Err(BackupError::StreamExists { stream }) => taken.push(stream),
+            Err(error) => return Err(error),
+        }
+    }
+    if !taken.is_empty() {
+        return Err(BackupError::StreamsExist {
+            streams: taken.join(", "),
+        });
+    }
+    plan.groups = in_order(plans);
+    Ok(plan)
+}
+
+/// Puts origins before what mirrors them or has them as a source. Of a circle all come last.
+fn in_order(plans: Vec<(PathBuf, RestorePlan)>) -> Vec<Vec<(PathBuf, RestorePlan)>> {
+    let mut waiting = plans;
+    let mut groups = Vec::new();
+    while !waiting.is_empty() {
+        let names: BTreeSet<String> = waiting.iter().map(|(_, one)| one.stream.clone()).collect();
+        let (ready, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, one)| {
+            let origins = one.origins();
+            !origins
+                .iter()
+                .any(|origin| names.contains(origin) && *origin != one.stream)
+        });
+        if ready.is_empty() {
+            groups.push(rest);
+            return groups;
+        }
+        groups.push(ready);
+        waiting = rest;
+    }
+    groups
+}
+
+impl RestorePlan {
+    /// The streams of the same account that it reads from.
+    fn origins(&self) -> Vec<String> {
+        let sources = self.config.get("sources").and_then(Value::as_array);
+        let all = sources
+            .into_iter()
+            .flatten()
+            .chain(self.config.get("mirror"));
+        let own = all.filter(|one| one.get("external").is_none_or(Value::is_null));
+        own.filter_map(|one| Some(one.get("name")?.as_str()?.to_owned()))
+            .collect()
+    }
+}
+
+/// Restores an account as planned. When `stop` is ready, streams that are under way are deleted
+/// again, and those that were restored stay.
+///
+/// # Errors
+/// [`BackupError::Interrupted`] when it was stopped. A stream that fails is in the summary.
+pub async fn restore_account(
+    connection: &Connection,
+    plan: AccountPlan,
+    options: &AccountRestoreOptions,
+    progress: &dyn AccountProgress,
+    stop: impl Future<Output = ()>,
+) -> Result<AccountRestoreSummary> {
+    let began = Instant::now();
+    let stop = stop.shared();
+    let mut summary = AccountRestoreSummary {
+        lacks: plan.lacks,
+        ..AccountRestoreSummary::default()
+    };
+    progress.begin(plan.groups.iter().map(Vec::len).sum());
+    for group in plan.groups {
+        let work = group.into_iter().map(|(path, one)| {
+            let stop = stop.clone();
+            async move {
+                let name = one.stream.clone();
+                let done = one_stream(connection, &path, one, options, progress, stop).await;
+                (name, done)
+            }
+        });
+        let mut work = futures_util::stream::iter(work).buffer_unordered(options.jobs.max(1));
+        while let Some((name, done)) = work.next().await {
+            match done {
+                Ok(restored) => {
+                    progress.restored(&restored);
+                    summary.restored.insert(name, restored);
+                }
+                Err(BackupError::Interrupted) => {}
+                Err(error) => {
+                    progress.failed(&name, &error);
+                    summary.failed.insert(name, error);
+                }
+            }
+        }
+        if stop.peek().is_some() {
+            return Err(BackupError::Interrupted);
+        }
+    }
+    summary.elapsed = began.elapsed();
+    Ok(summary)
+}
+
+async fn one_stream(
+    connection: &Connection,
+    path: &Path,
+    plan: RestorePlan,
+    options: &AccountRestoreOptions,
+    progress: &dyn AccountProgress,
+    stop: impl Future<Output = ()>,
+) -> Result<RestoreSummary> {
+    let began = Instant::now();
+    let watched = progress.stream(&plan.stream);
+    watched.phase("reading", None);
+    if plan.action == Action::Skip {
+        watched.note(&format!("{} exists and stays as it is", plan.stream));
+    }
+    // Opened again: a plan keeps no archive's survey in memory.
+    let backup = StreamBackup::open(path).await?;
+    let done = carry_out(connection, &backup, plan, &options.stream, &*watched, stop).await?;
+    Ok(RestoreSummary {
+        elapsed: began.elapsed(),
+        ..done
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::archive::Form;
+
+    fn plan(name: &str, more: &Value) -> (PathBuf, RestorePlan) {
+        let plan = RestorePlan {
+            stream: name.to_owned(),
+            action: Action::Create,
+            config: more.as_object().unwrap().clone(),
+            form: Form::Tar,
+            rewritten: None,
+            consumers: Vec::new(),
+            messages: 0,
+            bytes: 0,
+            lacks: Vec::new(),
+            obstacles: Vec::new(),
+            remarks: Vec::new(),
+        };
+        (PathBuf::from(name), plan)
+    }
+
+    #[test]
+    fn origins_come_before_what_reads_from_them() {
+        let groups = in_order(vec![
+            plan("A", &json!({ "mirror": { "name": "B" } })),
+            plan(
+                "B",
+                &json!({ "sources": [{ "name": "C" }, { "name": "ELSEWHERE" }] }),
+            ),
+            plan("C", &json!({})),
+            plan("X", &json!({ "sources": [{ "name": "Y" }] })),
+            plan("Y", &json!({ "sources": [{ "name": "X" }] })),
+        ]);
+        let names = |group: &Vec<(PathBuf, RestorePlan)>| -> Vec<String> {
+            group.iter().map(|(_, one)| one.stream.clone()).collect()
+        };
+        let names: Vec<_> = groups.iter().map(names).collect();
+        let expected: [&[&str]; 4] = [&["C"], &["B"], &["A"], &["X", "Y"]];
+        assert_eq!(names, expected);
+    }
+}
