@@ -5,5 +5,6 @@ mod account;
 mod damage;
 mod interrupted;
 mod refused;
+mod restores;
 mod roundtrip;
 pub(crate) mod world;
