@@ -3,6 +3,7 @@
 
 mod account;
 mod damage;
+mod eviction;
 mod interrupted;
 mod refused;
 mod restores;

@@ -9,6 +9,7 @@
 mod archives;
 mod backup;
 mod cli;
+mod connect;
 mod containers;
 mod drills;
 mod leaks;

@@ -84,6 +84,17 @@ pub enum BackupError {
         /// The first of them.
         first: u64,
     },
+    /// The server sent an archive that is damaged.
+    #[error(
+        "the server's snapshot of stream {stream} is not whole: {defect}; servers to 2.14 do that \
+         when messages are evicted or purged meanwhile, and all of them when their store is damaged"
+    )]
+    Torn {
+        /// The stream.
+        stream: String,
+        /// What is wrong.
+        defect: ArchiveError,
+    },
     /// A stream whose nodes are down, or have no quorum.
     #[error("stream {stream} has no leader: its nodes are down, or have no quorum")]
     NoLeader {
@@ -214,11 +225,11 @@ impl From<OfflineError> for BackupError {
 impl BackupError {
     /// Whether a snapshot that failed like this may succeed when it is taken again.
     pub(super) fn may_pass(&self) -> bool {
-        if let Self::Archive(error) = self {
-            // What a server sends damaged it may send whole the next time.
-            return !matches!(error, ArchiveError::Io { .. });
-        }
-        matches!(self, Self::Lost { .. } | Self::NoLeader { .. }) || self.is_of_the_link()
+        // What a server sends damaged it may send whole the next time.
+        matches!(
+            self,
+            Self::Torn { .. } | Self::Lost { .. } | Self::NoLeader { .. }
+        ) || self.is_of_the_link()
     }
 
     /// Whether there is no such stream.

@@ -64,7 +64,10 @@ pub(super) async fn receive(
     let survey = ended(surveying).await;
     received.map_err(BackupError::request(format!("receiving {stream}")))?;
     let (sha256, bytes) = written?.map_err(BackupError::io("writing", &path))?;
-    let mut survey = survey??;
+    let mut survey = survey?.map_err(|defect| BackupError::Torn {
+        stream: stream.to_owned(),
+        defect,
+    })?;
     if !survey.is_exact {
         let archive = Archive::open(&path)?;
         survey = ended(tokio::task::spawn_blocking(move || {

@@ -167,7 +167,13 @@ async fn attempt(
         figures,
         method,
     } = taken;
-    received.survey.check()?;
+    received
+        .survey
+        .check()
+        .map_err(|defect| BackupError::Torn {
+            stream: stream.to_owned(),
+            defect,
+        })?;
     let removed_meanwhile = complete::check(connection, stream, &figures, &received.survey).await?;
     let difference = if options.no_consumers {
         super::before::Difference::default()

@@ -220,7 +220,9 @@ fn exit_of_backup(error: &BackupError) -> Exit {
         | BackupError::Refused { .. } => Exit::Refused,
         BackupError::Lost { .. } => Exit::Incomplete,
         BackupError::Archive(ArchiveError::Unsupported { .. }) => Exit::Unsupported,
-        BackupError::NotABackup { .. } | BackupError::Archive(_) => Exit::Damaged,
+        BackupError::NotABackup { .. } | BackupError::Torn { .. } | BackupError::Archive(_) => {
+            Exit::Damaged
+        }
         BackupError::Request { source, .. } => exit_of_request(source),
         BackupError::LeftBehind { failure, .. } | BackupError::NotReplaced { failure, .. } => {
             exit_of_backup(failure)
