@@ -5,6 +5,7 @@ mod account;
 mod damage;
 mod eviction;
 mod interrupted;
+mod killed;
 mod refused;
 mod restores;
 mod roundtrip;
