@@ -6,6 +6,7 @@ mod damage;
 mod eviction;
 mod interrupted;
 mod killed;
+mod model;
 mod refused;
 mod restores;
 mod roundtrip;

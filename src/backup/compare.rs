@@ -1,9 +1,10 @@
 //! Comparing a restored stream with its backup, message by message, on every replica: each of them
 //! leads for a while, and what it holds is read as a snapshot and never written down.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::mpsc::{self as threads, Receiver};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use lifeboat_harness::wait::{Probe, until};
@@ -21,8 +22,12 @@ use crate::offline::message_digest;
 
 /// How long followers may take to have everything.
 const CURRENT_WITHIN: Duration = Duration::from_secs(300);
+/// How long they must say so.
+const CURRENT_FOR: Duration = Duration::from_secs(2);
 /// How long a replica may take to lead.
-const LEADS_WITHIN: Duration = Duration::from_secs(60);
+const LEADS_WITHIN: Duration = Duration::from_secs(120);
+/// The same leader is asked to step down so often, and no more: followers that were behind need the time.
+const ASKED_EVERY: Duration = Duration::from_secs(20);
 /// So many chunks wait to be compared.
 const CHUNKS_AHEAD: usize = 64;
 /// Digests are handed over in batches.
@@ -78,12 +83,19 @@ pub(super) async fn compare(
     Ok(compared)
 }
 
-/// Waits until every follower has everything, by the leader's account.
+/// Waits until every follower has everything, by the leader's account, and goes on to say so: just
+/// after a restore it says so too early. A leader that steps down then leaves followers behind that
+/// wait for it ("catchup stalled"), and each of them gives up only after 15 s.
 async fn current(connection: &Connection, stream: &str) -> Result<StreamInfo> {
+    let since = Cell::new(None::<Instant>);
     until(CURRENT_WITHIN, || async {
+        let not_yet = |reason: String| {
+            since.set(None);
+            Probe::Pending(reason)
+        };
         let info = match connection.stream_info(stream).await {
             Ok(info) => info,
-            Err(error) => return Probe::Pending(error.to_string()),
+            Err(error) => return not_yet(error.to_string()),
         };
         let Some(group) = &info.cluster else {
             return Probe::Ready(info);
@@ -93,9 +105,17 @@ async fn current(connection: &Connection, stream: &str) -> Result<StreamInfo> {
             .iter()
             .find(|one| !one.current || one.lag > 0);
         match (info.leader(), behind) {
-            (None, _) => Probe::Pending(String::from("it has no leader")),
-            (_, Some(one)) => Probe::Pending(format!("{one:?}")),
-            _ => Probe::Ready(info),
+            (None, _) => not_yet(String::from("it has no leader")),
+            (_, Some(one)) => not_yet(format!("{one:?}")),
+            _ if group.replicas.is_empty() => Probe::Ready(info),
+            _ => match since.get() {
+                Some(since) if since.elapsed() >= CURRENT_FOR => Probe::Ready(info),
+                Some(_) => Probe::Pending(String::from("all are current")),
+                None => {
+                    since.set(Some(Instant::now()));
+                    Probe::Pending(String::from("all are current"))
+                }
+            },
         }
     })
     .await
@@ -110,21 +130,29 @@ async fn lead(
     waiting: &BTreeSet<String>,
     wanted: &str,
 ) -> Result<String> {
+    let asked = RefCell::new(None::<(Instant, String)>);
     until(LEADS_WITHIN, || async {
         let info = match connection.stream_info(stream).await {
             Ok(info) => info,
             Err(error) => return Probe::Pending(error.to_string()),
         };
-        match info.leader() {
-            Some(leader) if waiting.contains(leader) => Probe::Ready(leader.to_owned()),
-            Some(leader) => {
-                let leads = format!("{leader} leads");
-                match connection.step_down(stream, wanted).await {
-                    Ok(()) => Probe::Pending(leads),
-                    Err(error) => Probe::Pending(format!("{leads}: {error}")),
-                }
-            }
-            None => Probe::Pending(String::from("it has no leader")),
+        let Some(leader) = info.leader() else {
+            return Probe::Pending(String::from("it has no leader"));
+        };
+        if waiting.contains(leader) {
+            return Probe::Ready(leader.to_owned());
+        }
+        let leads = format!("{leader} leads");
+        if asked
+            .get()
+            .is_some_and(|asked| asked.elapsed() < ASKED_EVERY)
+        {
+            return Probe::Pending(leads);
+        }
+        asked.set(Some(Instant::now()));
+        match connection.step_down(stream, wanted).await {
+            Ok(()) => Probe::Pending(leads),
+            Err(error) => Probe::Pending(format!("{leads}: {error}")),
         }
     })
     .await

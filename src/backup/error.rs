@@ -169,6 +169,19 @@ pub enum BackupError {
         #[source]
         source: RequestError,
     },
+    /// The stream is restored and compared, and still has its mark.
+    #[error(
+        "stream {stream} is restored and compared, and its mark could not be removed; do it by hand \
+         (metadata {key}): {reason}"
+    )]
+    StillMarked {
+        /// The stream.
+        stream: String,
+        /// The key of its metadata.
+        key: &'static str,
+        /// Why not.
+        reason: String,
+    },
     /// It was stopped, and what it had begun was removed.
     #[error("interrupted")]
     Interrupted,

@@ -6,6 +6,7 @@ mod compare;
 mod complete;
 mod error;
 mod gone;
+mod mark;
 mod outgoing;
 mod overrides;
 mod plan;
@@ -16,6 +17,7 @@ mod removal;
 mod replace;
 mod restore;
 mod restore_account;
+mod sending;
 mod source;
 mod take;
 

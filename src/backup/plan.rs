@@ -5,11 +5,12 @@ use semver::Version;
 use serde_json::{Map, Value};
 
 use super::error::{BackupError, Result};
+use super::mark;
 use super::overrides::{Overrides, losses};
 use super::restore::{ANSWERED_WITHIN, IfExists, RestoreOptions};
 use super::source::StreamBackup;
 use crate::archive::{Consumer, Form, Packing};
-use crate::jetstream::{AccountTotals, Connection, RequestError};
+use crate::jetstream::{AccountTotals, Connection, RequestError, StreamInfo};
 use crate::offline::Why;
 
 /// The first version that restores message archives, and streams that are kept in memory.
@@ -53,6 +54,10 @@ pub enum Action {
     Skip,
     /// It is taken: that stream is saved, deleted, and the backup put in its place.
     Replace,
+    /// A restore that was killed left a stream without a message, which is deleted first.
+    Clear,
+    /// A restore that was killed had sent everything: what is there is compared with the backup.
+    Finish,
 }
 
 /// Finds out what a restore would do.
@@ -88,7 +93,7 @@ pub async fn plan_restore(
     plan.choose_consumers(backup, options.reset_consumers);
     plan.choose_form(connection, backup, overrides);
     plan.look_at_the_name(connection, options.if_exists).await?;
-    if plan.action == Action::Skip {
+    if matches!(plan.action, Action::Skip | Action::Finish) {
         return Ok(plan);
     }
     plan.look_at_subjects(connection).await?;
@@ -110,6 +115,13 @@ impl RestorePlan {
             stream: self.stream.clone(),
             reasons: self.obstacles.join("; "),
         })
+    }
+
+    /// The configuration under the stream's name.
+    pub(super) fn named_config(&self) -> Map<String, Value> {
+        let mut config = self.config.clone();
+        config.insert(String::from("name"), Value::from(self.stream.as_str()));
+        config
     }
 
     /// A configuration's field as text.
@@ -219,9 +231,9 @@ impl RestorePlan {
         if_exists: IfExists,
     ) -> Result<()> {
         let began = std::time::Instant::now();
-        loop {
+        let info = loop {
             match connection.stream_info(&self.stream).await {
-                Ok(_) => break,
+                Ok(info) => break info,
                 Err(error) if error.is_stream_not_found() => return Ok(()),
                 // A request may be lost. It took its time: this is no busy loop.
                 Err(RequestError::TimedOut { .. }) if began.elapsed() < ANSWERED_WITHIN => {}
@@ -230,6 +242,9 @@ impl RestorePlan {
                     return Err(BackupError::request(doing)(error));
                 }
             }
+        };
+        if mark::is_on(&info.config) && if_exists != IfExists::Replace {
+            return self.look_at_the_mark(connection, &info).await;
         }
         self.action = match if_exists {
             IfExists::Refuse => {
@@ -238,6 +253,29 @@ impl RestorePlan {
             }
             IfExists::Skip => Action::Skip,
             IfExists::Replace => Action::Replace,
+        };
+        Ok(())
+    }
+
+    /// What another restore left, or is at.
+    async fn look_at_the_mark(&mut self, connection: &Connection, info: &StreamInfo) -> Result<()> {
+        if !mark::is_abandoned(connection, &info.config).await {
+            let stream = self.stream.clone();
+            return Err(BackupError::Refused {
+                stream,
+                reasons: String::from("another restore is at it"),
+            });
+        }
+        self.action = if info.state.last_seq == 0 {
+            self.remarks.push(String::from(
+                "a restore that was killed left an empty stream of that name, which is deleted",
+            ));
+            Action::Clear
+        } else {
+            self.remarks.push(String::from(
+                "a restore that was killed had sent it already: it is compared with the backup",
+            ));
+            Action::Finish
         };
         Ok(())
     }
@@ -282,7 +320,7 @@ impl RestorePlan {
         let mut beyond = Vec::new();
         let limits = totals.limits;
         let limited = |limit: i64| u64::try_from(limit).ok();
-        if self.action == Action::Create
+        if matches!(self.action, Action::Create)
             && let Some(most) = limited(limits.max_streams)
             && totals.streams >= most
         {

@@ -3,27 +3,25 @@
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use lifeboat_harness::wait::pause_for;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::compare::{Compared, compare};
 use super::error::{BackupError, Result};
 use super::gone::Gone;
+use super::mark::{self, Mark};
 use super::outgoing::Outgoing;
 use super::overrides::Overrides;
 use super::plan::{Action, RestorePlan, plan_restore};
 use super::positions::find_consumers;
 use super::replace::Replaced;
+use super::sending::{begin, compare_state, send};
 use super::source::StreamBackup;
 use super::{Progress, remove_stream};
-use crate::jetstream::{Connection, RequestError, RestoreTransfer, RestoreTuning, StreamInfo};
+use crate::jetstream::{Connection, RestoreTransfer, RestoreTuning};
 
-/// JetStream's error number for a name in use.
-const NAME_IN_USE: u32 = 10130;
 /// How long what a failed restore began may take to be gone.
 const REMOVED_WITHIN: Duration = Duration::from_secs(60);
 /// How long it may take to learn whether a stream exists.
@@ -159,13 +157,6 @@ pub(super) async fn carry_out(
     if summary.skipped {
         return Ok(summary);
     }
-    let outgoing = Outgoing::prepare(backup, &plan).await?;
-    let replaced = match plan.action {
-        Action::Replace => {
-            Some(Replaced::save(connection, backup, &plan, options, progress).await?)
-        }
-        Action::Create | Action::Skip => None,
-    };
     let work = Work {
         connection,
         backup,
@@ -173,18 +164,29 @@ pub(super) async fn carry_out(
         options,
         progress,
     };
-    let done = work.put(outgoing, stop).await;
-    let compared = match (done, replaced) {
-        (Ok(compared), None) => compared,
-        (Ok(compared), Some(replaced)) => {
-            summary.old = Some(replaced.directory);
-            compared
+    let compared = match plan.action {
+        Action::Finish => work.finish().await?,
+        Action::Replace => {
+            let outgoing = Outgoing::prepare(backup, &plan).await?;
+            let replaced = Replaced::save(connection, backup, &plan, options, progress).await?;
+            match work.put(outgoing, stop).await {
+                Ok(compared) => {
+                    summary.old = Some(replaced.directory);
+                    compared
+                }
+                Err(error) => {
+                    return Err(replaced
+                        .put_back(connection, error, options, progress)
+                        .await);
+                }
+            }
         }
-        (Err(error), None) => return Err(error),
-        (Err(error), Some(replaced)) => {
-            return Err(replaced
-                .put_back(connection, error, options, progress)
-                .await);
+        Action::Create | Action::Clear | Action::Skip => {
+            let outgoing = Outgoing::prepare(backup, &plan).await?;
+            if plan.action == Action::Clear {
+                remove_stream(connection, &plan.stream, REMOVED_WITHIN).await?;
+            }
+            work.put(outgoing, stop).await?
         }
     };
     summary.remarks.extend(compared.gone.remarks());
@@ -211,8 +213,11 @@ impl Work<'_> {
         stop: impl Future<Output = ()>,
     ) -> Result<Compared> {
         let (connection, stream) = (self.connection, &self.plan.stream);
+        let mark = Mark::prepare(connection, &self.plan.config).await?;
+        let config = mark.put_on(&self.plan.config);
         // Its answer is awaited, whatever happens: without it nobody knows whose the name is.
-        let mut transfer = match begin(connection, self.plan, &outgoing, self.options).await {
+        let begun = begin(connection, self.plan, config, &outgoing, self.options).await;
+        let mut transfer = match begun {
             Ok(transfer) => transfer,
             Err(Failure::Before(error)) => return Err(error),
             Err(Failure::Within(error)) => return Err(clean_up(connection, stream, error).await),
@@ -238,23 +243,37 @@ impl Work<'_> {
         transfer: &mut RestoreTransfer,
     ) -> Result<Compared, Failure> {
         let Self {
+            backup,
+            plan,
+            progress,
+            ..
+        } = *self;
+        let restored = send(plan, outgoing, transfer, progress).await?;
+        compare_state(backup, plan, &restored)?;
+        Ok(self.finish().await?)
+    }
+
+    /// Compares what is there, and makes it a stream like any other.
+    async fn finish(&self) -> Result<Compared> {
+        let Self {
             connection,
             backup,
             plan,
             options,
             progress,
         } = *self;
-        let restored = send(plan, outgoing, transfer, progress).await?;
-        compare_state(backup, plan, &restored)?;
         let every_replica = options.every_replica;
         let mut compared = compare(connection, backup, plan, every_replica, progress).await?;
         compared.consumers = find_consumers(connection, backup, plan).await?;
+        if plan.config.get("sealed") != Some(&Value::Bool(true)) {
+            mark::remove(connection, &plan.stream, &plan.named_config()).await?;
+        }
         Ok(compared)
     }
 }
 
 /// Why a restore failed, and whether there is anything of ours to delete.
-enum Failure {
+pub(super) enum Failure {
     /// Nothing began: whatever has the name now is somebody else's.
     Before(BackupError),
     /// It began, or may have.
@@ -268,7 +287,9 @@ impl From<BackupError> for Failure {
     fn from(error: BackupError) -> Self {
         let is_not_ours = matches!(
             error,
-            BackupError::StreamExists { .. } | BackupError::NotCompared { .. }
+            BackupError::StreamExists { .. }
+                | BackupError::NotCompared { .. }
+                | BackupError::StillMarked { .. }
         );
         if is_not_ours {
             Self::Before(error)
@@ -297,98 +318,4 @@ async fn clean_up(connection: &Connection, stream: &str, failure: BackupError) -
             return failure;
         }
     }
-}
-
-/// Asks to restore, which takes the name.
-async fn begin(
-    connection: &Connection,
-    plan: &RestorePlan,
-    outgoing: &Outgoing,
-    options: &RestoreOptions,
-) -> Result<RestoreTransfer, Failure> {
-    let tuning = options
-        .tuning
-        .unwrap_or_else(|| RestoreTuning::for_connection(connection));
-    let mut config = plan.config.clone();
-    config.insert(String::from("name"), Value::from(plan.stream.as_str()));
-    connection
-        .restore(&plan.stream, &json!(config), &outgoing.state, tuning)
-        .await
-        .map_err(|error| {
-            // Without an answer it may have begun.
-            let is_refused = matches!(
-                error,
-                RequestError::Refused { .. } | RequestError::NoResponders { .. }
-            );
-            let error = refused(&plan.stream, "asking to restore", error);
-            if is_refused {
-                Failure::Before(error)
-            } else {
-                Failure::Within(error)
-            }
-        })
-}
-
-/// Sends the archive, several chunks under way at once.
-async fn send(
-    plan: &RestorePlan,
-    outgoing: Outgoing,
-    transfer: &mut RestoreTransfer,
-    progress: &dyn Progress,
-) -> Result<StreamInfo> {
-    let sending = |error| refused(&plan.stream, "sending", error);
-    progress.phase("sending", outgoing.total);
-    let chunk_bytes = Arc::new(AtomicUsize::new(transfer.chunk_bytes()));
-    let mut chunks = outgoing.begin(Arc::clone(&chunk_bytes));
-    let mut sent = 0;
-    while let Some(chunk) = chunks.recv().await {
-        let chunk = chunk.map_err(|source| BackupError::Io {
-            what: String::from("reading the backup"),
-            source,
-        })?;
-        sent += chunk.len() as u64;
-        transfer.send(chunk).await.map_err(sending)?;
-        chunk_bytes.store(transfer.chunk_bytes(), Ordering::Relaxed);
-        progress.done(sent);
-    }
-    progress.phase("loading", None);
-    transfer.finish().await.map_err(sending)
-}
-
-/// Tells a name that is taken from everything else the server may say.
-fn refused(stream: &str, doing: &str, error: RequestError) -> BackupError {
-    if error.err_code() == Some(NAME_IN_USE) {
-        BackupError::StreamExists {
-            stream: stream.to_owned(),
-        }
-    } else {
-        BackupError::request(format!("{doing} {stream}"))(error)
-    }
-}
-
-/// What the server says it has, at the moment it has it. Its last sequence may be the archive's
-/// or that of the archive's index, which older servers ignore; and somebody may have published
-/// already, which adds as many messages as sequences.
-fn compare_state(backup: &StreamBackup, plan: &RestorePlan, restored: &StreamInfo) -> Result<()> {
-    let survey = &backup.survey;
-    let messages = survey.live.len();
-    let (first, last) = (survey.last_sequence, survey.indexed_sequence);
-    let found = &restored.state;
-    let is_so = match found.messages.checked_sub(messages) {
-        Some(newer) => {
-            (first.saturating_add(newer)..=last.saturating_add(newer)).contains(&found.last_seq)
-        }
-        // Some may be gone again; which ones, and why, the comparison tells.
-        None => plan.forgets() && found.last_seq >= first.min(last),
-    };
-    if is_so || (plan.forgets() && found.last_seq >= first.min(last)) {
-        return Ok(());
-    }
-    Err(BackupError::Differs {
-        stream: plan.stream.clone(),
-        difference: format!(
-            "it holds {} messages up to sequence {}, the backup {messages} up to {first}",
-            found.messages, found.last_seq
-        ),
-    })
 }

@@ -61,19 +61,23 @@ pub async fn run(cli: Cli) -> Exit {
     }
 }
 
-/// Waits for Ctrl-C, or for the polite way in which CI systems end a job.
-async fn interruption() {
+/// Waits for Ctrl-C, or for the polite way in which CI systems end a job. It counts from the call
+/// on, not from when it is first waited for.
+fn interruption() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    // Without its handlers the program dies by the signal, as any other does.
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
+    let handlers = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    );
+    async move {
+        // Without its handlers the program dies by the signal, as any other does.
+        let (Ok(mut interrupt), Ok(mut terminate)) = handlers else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }
 
@@ -232,7 +236,7 @@ fn exit_of_backup(error: &BackupError) -> Exit {
         BackupError::NothingToDo { .. } => Exit::Usage,
         BackupError::Unreadable { .. } => Exit::Unsupported,
         BackupError::NotGone { .. } | BackupError::NoLeader { .. } => Exit::NotReady,
-        BackupError::NotCompared { .. } => Exit::Inconclusive,
+        BackupError::NotCompared { .. } | BackupError::StillMarked { .. } => Exit::Inconclusive,
         BackupError::Interrupted => Exit::Interrupted,
         BackupError::Io { .. } => Exit::Unexpected,
     }

@@ -19,6 +19,8 @@ pub(super) async fn run(options: RestoreStream) -> Outcome {
         ui::speak_json();
     }
     let config = read_config(options.config.as_deref())?;
+    // From here on, before anything is begun.
+    let stop = interruption();
     let connection = connect::open(&options.connect).await?;
     let mut restoring = restoring(&connection, &options.restoring)?;
     restoring.overrides.config = config;
@@ -36,7 +38,6 @@ pub(super) async fn run(options: RestoreStream) -> Outcome {
         return Ok(exit_of_plan(&plan));
     }
     let progress = TransferProgress::new(ui::can_draw(output.no_progress));
-    let stop = interruption();
     let restored = restore_stream(&connection, directory, &restoring, &progress, stop).await;
     progress.clear();
     let restored = restored?;
@@ -140,6 +141,8 @@ pub(super) fn plan_text(plan: &RestorePlan) -> String {
         Action::Create => "would be restored",
         Action::Skip => "exists and would stay as it is",
         Action::Replace => "exists and would be saved, deleted and replaced",
+        Action::Clear => "is left over, empty, and would be deleted and restored",
+        Action::Finish => "was sent before and would be compared",
     };
     let mut lines = vec![format!(
         "{}: {action}: {} messages, {} bytes, {} consumers, {} replicas, as a {}",
@@ -174,6 +177,8 @@ pub(super) fn plan_json(plan: &RestorePlan) -> Value {
             Action::Create => "create",
             Action::Skip => "skip",
             Action::Replace => "replace",
+            Action::Clear => "clear",
+            Action::Finish => "finish",
         },
         "config": plan.config,
         "form": plan.form,

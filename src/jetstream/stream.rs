@@ -91,6 +91,14 @@ impl Connection {
         self.call(&format!("STREAM.CREATE.{name}"), config).await
     }
 
+    /// Changes a stream's configuration.
+    ///
+    /// # Errors
+    /// [`super::RequestError::Refused`] with the server's reason.
+    pub async fn update_stream(&self, name: &str, config: &Value) -> Result<StreamInfo> {
+        self.call(&format!("STREAM.UPDATE.{name}"), config).await
+    }
+
     /// Asks a stream what it is and holds.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use lifeboat::jetstream::SnapshotOptions;
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use super::world::{STREAM, World};
+use super::world::{STREAM, World, say};
 
 /// The stream holds so many messages of that size: some 50 MiB, in blocks of 8 MiB.
 const HOLDS: u64 = 800;
@@ -78,7 +78,7 @@ async fn take_backups(version: &str, count: usize) -> usize {
             .iter()
             .filter(|note| !note.contains("connection"))
             .count();
-        println!("{version} #{number}: {notes:?}");
+        say(&format!("{version} #{number}: {notes:?}"));
         let taken = match taken {
             Ok(taken) => taken,
             // Every one of 21 snapshots lost something: that is told, and nothing is left.

@@ -11,7 +11,7 @@ use lifeboat::offline::{AccountLook, Look, Verdict, verify, verify_account};
 use lifeboat_harness::wait::{Probe, pause_for, until};
 use serde_json::json;
 
-use super::world::{PATIENCE, Picture, STREAM, World};
+use super::world::{PATIENCE, Picture, STREAM, World, say};
 use crate::support::{Lifeboat, entries};
 
 fn times(few: usize) -> usize {
@@ -87,10 +87,10 @@ async fn kill_backups(world: &World, arguments: &[&str], count: usize, seed: u64
         child.wait().unwrap();
         check_backups(world.directory.path(), &mut whole);
     }
-    println!(
-        "{arguments:?}: {} of {count} were over before they were killed",
-        whole - 1
-    );
+    let over = whole - 1;
+    say(&format!(
+        "{arguments:?}: {over} of {count} were over before they were killed"
+    ));
 }
 
 #[tokio::test]
@@ -124,12 +124,26 @@ enum How {
     ServerKilled,
 }
 
-/// Either nothing is left, or all of it is there.
+/// Either nothing is left, or all of it is there, or something that has the mark of a restore: what
+/// a cluster keeps of one that was killed.
 async fn all_or_nothing(world: &World, before: &Picture, how: How) {
     until(PATIENCE, || async {
         match world.connection.stream_info(STREAM).await {
             Err(error) if error.is_stream_not_found() => {}
-            Ok(info) if info.state.messages == before.state.messages => return Probe::Ready(()),
+            Ok(info) => {
+                let is_marked = info.config["metadata"].get("lifeboat-restoring").is_some();
+                let is_whole = info.state.messages == before.state.messages;
+                let is_accounted_for = match how {
+                    How::ClientKilled => is_whole || is_marked,
+                    How::ClientInterrupted | How::ClientStalled | How::ServerKilled => {
+                        is_whole && !is_marked
+                    }
+                };
+                if is_accounted_for {
+                    return Probe::Ready(());
+                }
+                return Probe::Pending(format!("{how:?}: {:?} {}", info.state, info.config));
+            }
             seen => return Probe::Pending(format!("{how:?}: {seen:?}")),
         }
         match world.connection.stream_names().await {

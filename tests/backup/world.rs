@@ -106,6 +106,11 @@ impl World {
         }
     }
 
+    /// Whether its servers restore streams into memory.
+    pub(crate) fn restores_memory(&self) -> bool {
+        self.form() == Form::Message
+    }
+
     /// Clusters that write message archives keep of a consumer only its ack floor.
     pub(crate) fn rolls_consumers_back(&self) -> bool {
         self.form() == Form::Message && self.nodes() > 1
@@ -453,6 +458,12 @@ impl World {
         let arguments = ["restore", "stream", backup.to_str().unwrap()];
         self.call(&[&arguments, more].concat())
     }
+}
+
+/// Says a figure that somebody may want to know; nobody sees it unless they ask for it.
+#[expect(clippy::print_stdout, reason = "the test runner collects it")]
+pub(crate) fn say(text: &str) {
+    println!("{text}");
 }
 
 /// With another number of replicas.

@@ -1,0 +1,116 @@
+//! Sending a stream: asked for, sent in chunks, and answered with what the server then has.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Map, Value, json};
+
+use super::Progress;
+use super::error::{BackupError, Result};
+use super::outgoing::Outgoing;
+use super::plan::RestorePlan;
+use super::restore::{Failure, RestoreOptions};
+use super::source::StreamBackup;
+use crate::jetstream::{Connection, RequestError, RestoreTransfer, RestoreTuning, StreamInfo};
+
+/// JetStream's error number for a name in use.
+const NAME_IN_USE: u32 = 10130;
+
+/// Asks to restore, which takes the name.
+pub(super) async fn begin(
+    connection: &Connection,
+    plan: &RestorePlan,
+    config: Map<String, Value>,
+    outgoing: &Outgoing,
+    options: &RestoreOptions,
+) -> Result<RestoreTransfer, Failure> {
+    let tuning = options
+        .tuning
+        .unwrap_or_else(|| RestoreTuning::for_connection(connection));
+    let mut config = config;
+    config.insert(String::from("name"), Value::from(plan.stream.as_str()));
+    connection
+        .restore(&plan.stream, &json!(config), &outgoing.state, tuning)
+        .await
+        .map_err(|error| {
+            // Without an answer it may have begun.
+            let is_refused = matches!(
+                error,
+                RequestError::Refused { .. } | RequestError::NoResponders { .. }
+            );
+            let error = refused(&plan.stream, "asking to restore", error);
+            if is_refused {
+                Failure::Before(error)
+            } else {
+                Failure::Within(error)
+            }
+        })
+}
+
+/// Sends the archive, several chunks under way at once.
+pub(super) async fn send(
+    plan: &RestorePlan,
+    outgoing: Outgoing,
+    transfer: &mut RestoreTransfer,
+    progress: &dyn Progress,
+) -> Result<StreamInfo> {
+    let sending = |error| refused(&plan.stream, "sending", error);
+    progress.phase("sending", outgoing.total);
+    let chunk_bytes = Arc::new(AtomicUsize::new(transfer.chunk_bytes()));
+    let mut chunks = outgoing.begin(Arc::clone(&chunk_bytes));
+    let mut sent = 0;
+    while let Some(chunk) = chunks.recv().await {
+        let chunk = chunk.map_err(|source| BackupError::Io {
+            what: String::from("reading the backup"),
+            source,
+        })?;
+        sent += chunk.len() as u64;
+        transfer.send(chunk).await.map_err(sending)?;
+        chunk_bytes.store(transfer.chunk_bytes(), Ordering::Relaxed);
+        progress.done(sent);
+    }
+    progress.phase("loading", None);
+    transfer.finish().await.map_err(sending)
+}
+
+/// Tells a name that is taken from everything else the server may say.
+fn refused(stream: &str, doing: &str, error: RequestError) -> BackupError {
+    if error.err_code() == Some(NAME_IN_USE) {
+        BackupError::StreamExists {
+            stream: stream.to_owned(),
+        }
+    } else {
+        BackupError::request(format!("{doing} {stream}"))(error)
+    }
+}
+
+/// What the server says it has, at the moment it has it. Its last sequence may be the archive's
+/// or that of the archive's index, which older servers ignore; and somebody may have published
+/// already, which adds as many messages as sequences.
+pub(super) fn compare_state(
+    backup: &StreamBackup,
+    plan: &RestorePlan,
+    restored: &StreamInfo,
+) -> Result<()> {
+    let survey = &backup.survey;
+    let messages = survey.live.len();
+    let (first, last) = (survey.last_sequence, survey.indexed_sequence);
+    let found = &restored.state;
+    let is_so = match found.messages.checked_sub(messages) {
+        Some(newer) => {
+            (first.saturating_add(newer)..=last.saturating_add(newer)).contains(&found.last_seq)
+        }
+        // Some may be gone again; which ones, and why, the comparison tells.
+        None => plan.forgets() && found.last_seq >= first.min(last),
+    };
+    if is_so || (plan.forgets() && found.last_seq >= first.min(last)) {
+        return Ok(());
+    }
+    Err(BackupError::Differs {
+        stream: plan.stream.clone(),
+        difference: format!(
+            "it holds {} messages up to sequence {}, the backup {messages} up to {first}",
+            found.messages, found.last_seq
+        ),
+    })
+}
