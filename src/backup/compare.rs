@@ -143,13 +143,12 @@ async fn lead(
             return Probe::Ready(leader.to_owned());
         }
         let leads = format!("{leader} leads");
-        if asked
-            .get()
-            .is_some_and(|asked| asked.elapsed() < ASKED_EVERY)
-        {
+        let is_asked =
+            |(when, whom): &(Instant, String)| whom == leader && when.elapsed() < ASKED_EVERY;
+        if asked.borrow().as_ref().is_some_and(is_asked) {
             return Probe::Pending(leads);
         }
-        asked.set(Some(Instant::now()));
+        *asked.borrow_mut() = Some((Instant::now(), leader.to_owned()));
         match connection.step_down(stream, wanted).await {
             Ok(()) => Probe::Pending(leads),
             Err(error) => Probe::Pending(format!("{leads}: {error}")),
