@@ -30,5 +30,5 @@ pub use saved_consumers::{SavedConsumer, Why};
 pub use verify::{Report, Verdict, verify};
 
 pub(crate) use digest::Digesting;
-pub(crate) use staging::{Staging, finish, sweep, unfinished};
+pub(crate) use staging::{Staging, UNFINISHED, finish, sweep, unfinished};
 pub(crate) use verify::examine;
