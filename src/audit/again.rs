@@ -21,9 +21,11 @@ pub(super) async fn settle(
     streams: &mut [StreamFacts],
 ) {
     let began = Instant::now();
-    while streams.iter().any(StreamFacts::is_unsettled) && began.elapsed() < SETTLED_WITHIN {
+    let answering = servers.map(Servers::names);
+    let is_unsettled = |stream: &StreamFacts| stream.is_unsettled(answering);
+    while streams.iter().any(is_unsettled) && began.elapsed() < SETTLED_WITHIN {
         pause_for(BETWEEN_LOOKS).await;
-        for stream in streams.iter_mut().filter(|stream| stream.is_unsettled()) {
+        for stream in streams.iter_mut().filter(|stream| is_unsettled(stream)) {
             if began.elapsed() >= SETTLED_WITHIN {
                 return;
             }

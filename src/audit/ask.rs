@@ -48,6 +48,13 @@ pub async fn observe(
         .await?;
     let has = connection.account_totals().await?;
     let mut facts = begin(listing);
+    // A standalone server has no groups that could tell its name.
+    if let Some(server) = connection.own_server() {
+        let streams = facts.streams.iter_mut();
+        for stream in streams.filter(|stream| stream.is_standalone()) {
+            stream.nodes = vec![server.clone()];
+        }
+    }
     let listed = facts.streams.len() as u64;
     if !options.is_filtered() && had.streams.min(has.streams) > listed {
         facts.not_told(format!(
@@ -179,6 +186,11 @@ impl<'a> Servers<'a> {
             account,
             names,
         })
+    }
+
+    /// Those that answered.
+    pub(super) fn names(&self) -> &BTreeSet<String> {
+        &self.names
     }
 
     /// Asks those that answered before once more.

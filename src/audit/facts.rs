@@ -1,6 +1,6 @@
 //! What was seen, before anybody judges it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -31,7 +31,8 @@ pub struct StreamFacts {
     pub info: Option<StreamInfo>,
     /// Why there was no answer.
     pub silence: String,
-    /// Where it is known to be, when there was no answer.
+    /// Where it is known to be when its leader does not say so: its peers when all are gone, or the
+    /// standalone server.
     pub nodes: Vec<String>,
     /// Its consumers.
     pub consumers: Vec<ConsumerInfo>,
@@ -92,9 +93,24 @@ impl StreamFacts {
         info.is_some_and(|info| info.config["storage"] == "memory")
     }
 
+    /// Whether it answers, and is in no group.
+    pub(super) fn is_standalone(&self) -> bool {
+        let info = self.info.as_ref();
+        info.is_some_and(|info| info.cluster.is_none())
+    }
+
     /// Its leader's node.
     pub fn leader(&self) -> Option<&str> {
         self.info.as_ref()?.leader()
+    }
+
+    /// Where its only copy is, when it has one.
+    pub fn node(&self) -> Option<&str> {
+        let only = match &self.nodes[..] {
+            [only] => Some(only.as_str()),
+            _ => None,
+        };
+        self.leader().or(only)
     }
 
     /// The other replicas.
@@ -123,9 +139,11 @@ impl StreamFacts {
     }
 
     /// Whether another look may tell more: a replica catches up, or copies differ because they
-    /// were not counted at the same moment.
-    pub(super) fn is_unsettled(&self) -> bool {
-        self.behind().next().is_some() || self.watch.nodes(Agreement::Unequal).next().is_some()
+    /// were not counted at the same moment. A server that does not answer can't have caught up.
+    pub(super) fn is_unsettled(&self, answering: Option<&BTreeSet<String>>) -> bool {
+        let mut behind = self.behind();
+        behind.any(|one| answering.is_none_or(|names| names.contains(&one.name)))
+            || self.watch.nodes(Agreement::Unequal).next().is_some()
     }
 
     /// Takes note of what the servers say of their own copies now.

@@ -162,14 +162,11 @@ impl One<'_> {
                 stream.silence,
                 self.saved()
             );
-            let node = match &stream.nodes[..] {
-                [node] => Some(node.as_str()),
-                _ => None,
-            };
-            findings.push(self.found(Critical, Kind::StreamUnreachable, node, detail));
+            let found = self.found(Critical, Kind::StreamUnreachable, stream.node(), detail);
+            findings.push(found);
             return;
         };
-        let node = stream.leader();
+        let node = stream.node();
         let place = node.unwrap_or("a node that is not told");
         let finding = match (replicas, stream.is_in_memory()) {
             (1, true) => {

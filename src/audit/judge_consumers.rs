@@ -17,7 +17,7 @@ pub(super) fn judge(stream: &StreamFacts, findings: &mut Vec<Finding>) {
 }
 
 fn one(stream: &StreamFacts, consumer: &ConsumerInfo) -> Option<Finding> {
-    let node = leader(consumer).or_else(|| stream.leader());
+    let node = leader(consumer).or_else(|| stream.node());
     let place = node.unwrap_or("a node that is not told");
     let is_single = is_single(stream, consumer);
     let stands = format!(

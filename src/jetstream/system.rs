@@ -18,6 +18,9 @@ const WHO_AM_I: &str = "$SYS.REQ.USER.INFO";
 /// Asks every server what JetStream is to it.
 const ALL_SERVERS: &str = "$SYS.REQ.SERVER.PING.JSZ";
 
+/// All servers are asked at once: when some have answered, the others are not much later.
+const QUIET: Duration = Duration::from_secs(2);
+
 /// A server by its own word.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ServerView {
@@ -93,9 +96,12 @@ struct Copy {
 }
 
 impl Connection {
-    /// The name of the server this connection happens to be with.
-    pub fn server_name(&self) -> String {
-        self.client().server_info().server_name
+    /// The name of the server this connection happens to be with, when that is where JetStream is
+    /// asked: not in another domain, and not by a name that another account gave the API.
+    pub fn own_server(&self) -> Option<String> {
+        let server = self.client().server_info();
+        let is_own = server.jetstream && self.api("INFO") == "$JS.API.INFO";
+        is_own.then_some(server.server_name)
     }
 
     /// The account this connection belongs to, as servers call it.
@@ -140,6 +146,7 @@ impl Connection {
             .await
             .map_err(|error| lost(error.to_string()))?;
         let deadline = Instant::now() + within;
+        let mut quiet = deadline;
         let mut views: Vec<ServerView> = Vec::new();
         let is_wanting = |views: &[ServerView]| {
             views.is_empty()
@@ -148,7 +155,7 @@ impl Connection {
                     .all(|name| views.iter().any(|view| view.name == *name))
         };
         while is_wanting(&views) {
-            let Ok(Some(message)) = timeout_at(deadline, answers.next()).await else {
+            let Ok(Some(message)) = timeout_at(quiet, answers.next()).await else {
                 break;
             };
             if message.status == Some(StatusCode::NO_RESPONDERS) {
@@ -157,6 +164,7 @@ impl Connection {
                 });
             }
             views.extend(view(&message.payload, account));
+            quiet = deadline.min(Instant::now() + QUIET);
         }
         Ok(views)
     }
