@@ -201,8 +201,11 @@ async fn a_dead_node_is_told_by_what_it_takes(version: &str) {
     world.cluster.node(placed).kill().await.unwrap();
     // Until a leader notices, what it says of its replica is what it saw last.
     until(PATIENCE, || async {
-        world.publish_bulk("THREE", 1, 100).await;
-        let info = world.connection.stream_info("THREE").await.unwrap();
+        let subject = "THREE.one";
+        world.client.publish(subject, "more".into()).await.unwrap();
+        let Ok(info) = world.connection.stream_info("THREE").await else {
+            return Probe::Pending(String::from("no answer"));
+        };
         let replicas = info.cluster.unwrap().replicas;
         match replicas.iter().find(|one| one.name == placed) {
             Some(one) if one.lag > 0 || one.offline || !one.current => Probe::Ready(()),
@@ -359,17 +362,15 @@ async fn a_replica_that_lost_messages_is_found_by_counts(version: &str) {
         .version(parse_version(version).unwrap())
         .scratch_root(scratch.path());
     let world = World::launch(builder).await;
-    // Small blocks, for a limit of bytes is cut into four.
-    world
-        .create("THREE", 3, &json!({ "max_bytes": 400_000 }))
-        .await;
-    world.publish_bulk("THREE", 300, 1000).await;
+    // Enough for three blocks of 8 MiB.
+    world.create("THREE", 3, &json!({})).await;
+    world.publish_bulk("THREE", 200, 100_000).await;
     world.wait_copies("THREE", 3).await;
     let _exit = audit_by_system(&world, &[]).expect_code(0);
     let lead = leader(&world, "THREE").await;
     let node = if lead == "n1" { "n2" } else { "n1" };
     world.cluster.node(node).terminate().await.unwrap();
-    let blocks = find(scratch.path(), node, "THREE/msgs");
+    let blocks = find(scratch.path(), &node.replace('n', "node-"), "THREE/msgs");
     fs::remove_file(blocks.join("2.blk")).unwrap();
     fs::remove_file(blocks.join("index.db")).unwrap();
     world.cluster.node(node).start().await.unwrap();

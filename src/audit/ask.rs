@@ -165,7 +165,10 @@ impl<'a> Servers<'a> {
         let holders = facts.streams.iter().flat_map(StreamFacts::holders);
         let wanted: BTreeSet<_> = holders.map(str::to_owned).collect();
         let within = connection.answer_within();
-        let views = system.server_views(&account, &wanted, within).await?;
+        // One that does not answer may be anywhere.
+        let is_all_known = facts.streams.iter().all(|stream| stream.info.is_some());
+        let until = is_all_known.then_some(&wanted);
+        let views = system.server_views(&account, until, within).await?;
         let names: BTreeSet<_> = views.iter().map(|view| view.name.clone()).collect();
         for name in wanted.difference(&names) {
             facts.not_told(format!(
@@ -198,7 +201,7 @@ impl<'a> Servers<'a> {
         let within = self.system.answer_within();
         let views = self
             .system
-            .server_views(&self.account, &self.names, within)
+            .server_views(&self.account, Some(&self.names), within)
             .await;
         if let Ok(views) = views {
             take(&views, streams);

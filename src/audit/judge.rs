@@ -155,8 +155,15 @@ impl One<'_> {
         use Severity::{Critical, Note, Warning};
         let stream = self.stream;
         let Some(replicas) = stream.replicas() else {
-            let nodes = stream.nodes.iter().chain(stream.copies.keys());
-            let nodes = names(nodes.map(String::as_str), "a node that is not known");
+            let answering = self.facts.servers.as_ref();
+            let nowhere = answering.map_or_else(
+                || String::from("a node that is not known"),
+                |servers| {
+                    let servers = names(servers.keys().map(String::as_str), "none");
+                    format!("no server that answers ({servers})")
+                },
+            );
+            let nodes = names(stream.holders(), &nowhere);
             let detail = format!(
                 "it does not answer, so that nobody can use it: it is on {nodes}; {}; {}",
                 stream.silence,

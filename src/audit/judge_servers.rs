@@ -23,9 +23,9 @@ pub(super) fn judge(facts: &Facts, findings: &mut Vec<Finding>) {
         };
         let (servers, interval) = (names(servers, ""), span_text(interval));
         let detail = format!(
-            "{servers} write to disk every {interval}, and acknowledge before that: a loss of power \
-             takes messages that were acknowledged, of a replicated stream when it takes all its nodes \
-             (sync_interval)"
+            "{servers}: written to disk every {interval}, and acknowledged before that. A loss of \
+             power takes what was acknowledged meanwhile, of a replicated stream when it takes all its \
+             nodes (sync_interval)"
         );
         findings.push(Finding::new(Severity::Note, Kind::SyncInterval, detail).on(node));
     }

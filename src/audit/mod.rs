@@ -10,6 +10,8 @@ mod finding;
 mod judge;
 mod judge_consumers;
 mod judge_servers;
+#[cfg(test)]
+mod tests;
 mod words;
 
 pub use ask::{AuditOptions, observe};

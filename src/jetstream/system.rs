@@ -123,14 +123,15 @@ impl Connection {
     }
 
     /// Asks every server for its own copies of an account's streams, until those in `wanted` have
-    /// answered or the time is up. Whoever does not answer is missing in the result.
+    /// answered, or without any named nobody else does, or the time is up. Whoever does not answer
+    /// is missing in the result.
     ///
     /// # Errors
     /// [`RequestError::NoResponders`] when the connection is not of the system account.
     pub async fn server_views(
         &self,
         account: &str,
-        wanted: &BTreeSet<String>,
+        wanted: Option<&BTreeSet<String>>,
         within: Duration,
     ) -> Result<Vec<ServerView>> {
         let client = self.client();
@@ -148,13 +149,11 @@ impl Connection {
         let deadline = Instant::now() + within;
         let mut quiet = deadline;
         let mut views: Vec<ServerView> = Vec::new();
-        let is_wanting = |views: &[ServerView]| {
-            views.is_empty()
-                || !wanted
-                    .iter()
-                    .all(|name| views.iter().any(|view| view.name == *name))
+        let is_complete = |views: &[ServerView]| {
+            let is_there = |name: &String| views.iter().any(|view| view.name == *name);
+            !views.is_empty() && wanted.is_some_and(|wanted| wanted.iter().all(is_there))
         };
-        while is_wanting(&views) {
+        while !is_complete(&views) {
             let Ok(Some(message)) = timeout_at(quiet, answers.next()).await else {
                 break;
             };
