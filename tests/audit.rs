@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use lifeboat_harness::wait::{Probe, until};
+use lifeboat_harness::wait::{Probe, pause_for, until};
 use lifeboat_harness::{Cluster, parse_version};
 use serde_json::{Value, json};
 
@@ -219,6 +220,11 @@ async fn a_dead_node_is_told_by_what_it_takes(version: &str) {
     let seen = called.json();
     assert_eq!(found(&seen, "stream-unreachable"), [("critical", "ONE")]);
     assert_eq!(stream(&seen, "ONE")["reachable"], false);
+    let one = finding(&seen, "stream-unreachable", "ONE");
+    assert!(
+        detail(one).contains("it is on no server that answers (n"),
+        "{one}"
+    );
     let three: Vec<_> = ["replica-behind", "replica-offline"]
         .iter()
         .flat_map(|kind| found(&seen, kind))
@@ -246,6 +252,63 @@ async fn a_dead_node_is_told_by_what_it_takes_on_2_10() {
 #[tokio::test]
 async fn a_dead_node_is_told_by_what_it_takes_on_2_15() {
     a_dead_node_is_told_by_what_it_takes(VERSIONS[1]).await;
+}
+
+/// A node that ends in good order says goodbye: then all others know what was on it.
+async fn a_node_that_said_goodbye_is_named(version: &str) {
+    let world = world(version).await;
+    let node = leader(&world, "ONE").await;
+    world.cluster.node(&node).terminate().await.unwrap();
+    until(PATIENCE, || async {
+        let info = world.connection.stream_info("THREE").await;
+        match info.map(|info| info.cluster.unwrap()) {
+            Ok(group) if group.replicas.iter().any(|one| one.offline) => Probe::Ready(()),
+            seen => Probe::Pending(format!("{seen:?}")),
+        }
+    })
+    .await
+    .unwrap();
+    let streams = ["--include", "ONE", "--include", "THREE"];
+    let arguments = [&["--timeout", "2s", "--json"], &streams[..]].concat();
+    let seen = audit(&world, &arguments).expect_code(10).json();
+    let one = finding(&seen, "stream-unreachable", "ONE");
+    assert_eq!(one["node"], *node, "{seen:#}");
+    assert!(detail(one).contains(&format!("it is on {node}; ")), "{one}");
+    assert_eq!(stream(&seen, "ONE")["nodes"], json!([node]));
+    assert_eq!(finding(&seen, "replica-offline", "THREE")["node"], *node);
+    assert_eq!(found(&seen, "replica-behind"), []);
+}
+
+#[tokio::test]
+async fn a_node_that_said_goodbye_is_named_on_2_10() {
+    a_node_that_said_goodbye_is_named(VERSIONS[0]).await;
+}
+
+#[tokio::test]
+async fn a_node_that_said_goodbye_is_named_on_2_15() {
+    a_node_that_said_goodbye_is_named(VERSIONS[1]).await;
+}
+
+/// Servers count at slightly different moments, and messages come meanwhile: nothing is wrong.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_of_a_busy_stream_are_not_called_unequal() {
+    let world = World::start(3).await;
+    world.create("BUSY", 3, &json!({ "max_msgs": 500 })).await;
+    let client = world.client.clone();
+    let publishing = tokio::spawn(async move {
+        loop {
+            for _ in 0..20 {
+                client.publish("BUSY.x", "x".into()).await.unwrap();
+            }
+            pause_for(Duration::from_millis(5)).await;
+        }
+    });
+    world.wait_consumers("BUSY", 0).await;
+    for _ in 0..3 {
+        let called = audit_by_system(&world, &["--fail-on", "warning"]).expect_code(0);
+        assert!(!called.stdout.contains("no answer"), "{}", called.stdout);
+    }
+    publishing.abort();
 }
 
 /// A standalone server has one copy of everything; a backup makes a warning of it, and says

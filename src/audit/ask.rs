@@ -1,6 +1,6 @@
 //! The asking: streams, consumers, and through the system account every server.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use futures_util::StreamExt as _;
 
@@ -212,11 +212,6 @@ impl<'a> Servers<'a> {
 /// Takes note of what the servers said of their copies.
 fn take(views: &[ServerView], streams: &mut [StreamFacts]) {
     for stream in streams {
-        let copies = views.iter().filter_map(|view| {
-            let copy = view.copies.get(&stream.name)?;
-            Some((view.name.clone(), *copy))
-        });
-        stream.copies = copies.collect::<BTreeMap<_, _>>();
-        stream.compare();
+        stream.take(views);
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::backups::Backups;
 use super::copies::{Agreement, Watch};
-use crate::jetstream::{ConsumerInfo, CopyState, StreamInfo, StreamReplica};
+use crate::jetstream::{ConsumerInfo, CopyState, ServerView, StreamInfo, StreamReplica};
 
 /// Everything that was seen.
 #[derive(Debug, Clone, Default)]
@@ -146,8 +146,17 @@ impl StreamFacts {
             || self.watch.nodes(Agreement::Unequal).next().is_some()
     }
 
-    /// Takes note of what the servers say of their own copies now.
-    pub(super) fn compare(&mut self) {
+    /// Takes note of what the servers say of their own copies now. A follower whose server answers
+    /// and has none of this stream has an empty copy.
+    pub(super) fn take(&mut self, views: &[ServerView]) {
+        let copies = views.iter().filter_map(|view| {
+            let mut followers = self.followers().iter();
+            let is_follower = followers.any(|one| one.name == view.name);
+            let own = view.copies.get(&self.name).copied();
+            let copy = own.or_else(|| is_follower.then(CopyState::default))?;
+            Some((view.name.clone(), copy))
+        });
+        self.copies = copies.collect();
         let Some(leader) = self.leader().map(str::to_owned) else {
             return;
         };

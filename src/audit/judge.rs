@@ -261,16 +261,15 @@ impl One<'_> {
     /// Copies that hold something else than the leader's.
     fn unequal(&self, findings: &mut Vec<Finding>) {
         let stream = self.stream;
-        let copy = |node: &str| {
-            stream.copies.get(node).map_or_else(String::new, |copy| {
-                format!(
-                    "{} in {}..{}, {} deleted",
-                    count(copy.messages, "message"),
-                    copy.first_seq,
-                    copy.last_seq,
-                    copy.num_deleted
-                )
-            })
+        let copy = |node: &str| match stream.copies.get(node) {
+            Some(copy) if copy.last_seq > 0 => format!(
+                "{} in {}..{}, {} deleted",
+                count(copy.messages, "message"),
+                copy.first_seq,
+                copy.last_seq,
+                copy.num_deleted
+            ),
+            _ => String::from("nothing"),
         };
         let leader = stream.leader().unwrap_or_default();
         for node in stream.watch.nodes(Agreement::Unequal) {

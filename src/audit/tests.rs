@@ -13,7 +13,7 @@ use super::facts::{Facts, ServerFacts, StreamFacts};
 use super::finding::{Finding, Kind, Severity};
 use super::judge::{Rules, judge, messages_since};
 use super::{Cover, cover};
-use crate::jetstream::CopyState;
+use crate::jetstream::{CopyState, ServerView};
 
 const NOW: OffsetDateTime = datetime!(2026-11-25 12:00:00 UTC);
 
@@ -206,8 +206,8 @@ fn a_stream_without_a_leader_or_an_answer_is_critical_even_with_a_backup() {
     assert_eq!(found[0].node.as_deref(), Some("n2"));
 }
 
-/// The stream after two looks at copies of which n3's lacks two messages.
-fn drifted(mut stream: StreamFacts) -> StreamFacts {
+/// The stream after two looks at copies of ten messages, of which n3 holds so many, or has no copy.
+fn drifted(mut stream: StreamFacts, held: Option<u64>) -> StreamFacts {
     let copy = |messages: u64| CopyState {
         messages,
         bytes: 1000,
@@ -215,29 +215,40 @@ fn drifted(mut stream: StreamFacts) -> StreamFacts {
         last_seq: 12,
         num_deleted: 10 - messages,
     };
-    let copies = [("n1", 10), ("n2", 10), ("n3", 8)];
-    let copies = copies.map(|(name, messages)| (name.to_owned(), copy(messages)));
-    stream.copies = BTreeMap::from(copies);
-    stream.compare();
-    stream.compare();
+    let view = |name: &str, messages: Option<u64>| ServerView {
+        name: name.to_owned(),
+        copies: messages
+            .map(|messages| (String::from("S"), copy(messages)))
+            .into_iter()
+            .collect(),
+        ..ServerView::default()
+    };
+    let views = [view("n1", Some(10)), view("n2", Some(10)), view("n3", held)];
+    stream.take(&views);
+    stream.take(&views);
     stream
 }
 
 #[test]
 fn a_replica_that_is_called_current_and_holds_less_is_critical_without_a_backup() {
     let unequal = Kind::ReplicasUnequal;
-    let found = judge(&facts(drifted(whole())), &rules(None));
+    let found = judge(&facts(drifted(whole(), Some(8))), &rules(None));
     assert_eq!(kinds(&found), [(Severity::Critical, unequal)]);
     assert_eq!(found[0].node.as_deref(), Some("n3"));
-    let covered = saved(facts(drifted(whole())), 1, 12);
+    let covered = saved(facts(drifted(whole(), Some(8))), 1, 12);
     assert_eq!(judged(&covered), [(Severity::Warning, unequal)]);
+    // Nothing at all is what a replica holds whose stream was wiped from its disk.
+    let found = judge(&facts(drifted(whole(), None)), &rules(None));
+    assert_eq!(kinds(&found), [(Severity::Critical, unequal)]);
+    assert!(found[0].detail.contains("on n3 has nothing;"), "{found:?}");
+    assert_eq!(judged(&facts(drifted(whole(), Some(10)))), []);
     // One that is told to be behind is no surprise.
     let behind = stream(
         3,
         &json!([{ "name": "n2", "current": true }, { "name": "n3", "current": false }]),
     );
     assert_eq!(
-        judged(&facts(drifted(behind))),
+        judged(&facts(drifted(behind, Some(8)))),
         [
             (Severity::Warning, unequal),
             (Severity::Warning, Kind::ReplicaBehind)

@@ -177,7 +177,7 @@ fn view(payload: &[u8], account: &str) -> Option<ServerView> {
     }
     let details = data.account_details.into_iter();
     let copies = details
-        // A filter by account shows all when the server does not know that account.
+        // What is shown as its name may be a tag; what it was asked by is its id.
         .filter(|details| details.name == account || details.id == account)
         .flat_map(|details| details.stream_detail)
         .map(|copy| (copy.name, copy.state));
