@@ -484,6 +484,28 @@ async fn a_replica_that_lost_messages_is_found_by_counts_on_2_15() {
     a_replica_that_lost_messages_is_found_by_counts(VERSIONS[1]).await;
 }
 
+/// A context of the nats CLI may tell who asks the servers.
+#[tokio::test]
+async fn the_system_account_may_be_a_context() {
+    let world = World::start(1).await;
+    world.create("ONE", 1, &json!({})).await;
+    let system = world.cluster.system_credentials();
+    let context = world.path("system.json");
+    let urls = world.cluster.client_urls().join(",");
+    let text = json!({ "url": urls, "user": system.user, "password": system.password });
+    fs::write(&context, text.to_string()).unwrap();
+    let arguments = ["--json", "--sys-context", path(&context)];
+    let seen = audit(&world, &arguments).expect_code(10).json();
+    let servers = finding(&seen, "r1-stream", "ONE");
+    assert!(
+        detail(servers).contains("written to disk every 2m"),
+        "{seen:#}"
+    );
+    assert_eq!(found(&seen, "sync-interval").len(), 1);
+    let nowhere = ["--sys-context", "/no/such/context"];
+    let _exit = audit(&world, &nowhere).expect_code(2);
+}
+
 /// A question that was asked and not answered is no success, even when all else is well.
 #[tokio::test]
 async fn a_user_who_may_not_ask_servers_makes_the_audit_inconclusive() {
