@@ -12,9 +12,11 @@ pub enum Exit {
     Unexpected = 1,
     /// The command line, or a scenario file, is wrong.
     Usage = 2,
-    /// A promise was broken, or held where a known defect should have broken it.
+    /// A promise was broken, or held where a known defect should have broken it; or an audit found
+    /// something.
     Broken = 10,
-    /// A drill could not tell, and none was broken.
+    /// A drill could not tell, and none was broken; or an audit found nothing as bad, and got no
+    /// answer to some of its questions.
     Inconclusive = 11,
     /// A backup lacks something.
     Incomplete = 12,

@@ -14,6 +14,7 @@ pub mod report;
 pub mod judge;
 pub mod scenario;
 
+pub mod audit;
 pub mod backup;
 pub mod jetstream;
 pub mod ledger;

@@ -14,6 +14,7 @@ fn help_teaches_every_command() {
         &["servers", "--help"],
         &["backup", "stream", "--help"],
         &["restore", "stream", "--help"],
+        &["audit", "--help"],
     ] {
         let called = lifeboat.call(arguments).expect_code(0);
         assert!(called.stdout.contains("Usage: lifeboat"), "{arguments:?}");

@@ -7,6 +7,7 @@
 )]
 
 mod archives;
+mod audit;
 mod backup;
 mod cli;
 mod connect;

@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and the help that teaches it. No logic.
 
+mod audit;
 mod connect;
 mod offline;
 mod online;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
+pub use audit::{Audit, SystemLogin};
 pub use connect::Connect;
 pub use offline::{Cat, Convert, Extract, Info, Verify};
 pub use online::{
@@ -20,8 +22,9 @@ Exit codes:
     0  done, or every verdict as expected
     1  something nobody foresaw
     2  the command line, a scenario file or an argument is wrong
-   10  a promise was broken (or held where a known defect should break it)
-   11  a drill could not tell, and none was broken; or a restored stream could not be compared
+   10  a promise was broken (or held where a known defect should break it), or an audit found something
+   11  a drill could not tell, and none was broken; a restored stream could not be compared; or an
+       audit found nothing as bad, and got no answer to some of its questions
    12  a backup lacks something
    13  a backup is damaged, or was interrupted while it was made
    14  a server or its binary is not to be had
@@ -53,6 +56,11 @@ pub enum Command {
     /// Restore what a backup holds
     #[command(subcommand)]
     Restore(Restore),
+    /// Tell what would be lost now: streams of one copy, replicas that are not whole, old backups
+    ///
+    /// Nothing on a server is changed. Each line is a finding: critical (data is lost with one node, and
+    /// no fresh backup has it; or a stream can't be reached already), warning or note.
+    Audit(Box<Audit>),
     /// Show what is in a backup: messages, subjects, times, consumers
     ///
     /// No server is needed. The archive is read to its end.

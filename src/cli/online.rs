@@ -200,7 +200,7 @@ pub struct Restoring {
     pub chunk_size: Option<usize>,
 }
 
-fn pattern(text: &str) -> Result<glob::Pattern, String> {
+pub(super) fn pattern(text: &str) -> Result<glob::Pattern, String> {
     glob::Pattern::new(text).map_err(|error| error.msg.to_owned())
 }
 

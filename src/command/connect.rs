@@ -1,7 +1,7 @@
 //! From what was typed, the environment and a `nats` context to a connection.
 
 use super::Failure;
-use crate::cli::Connect;
+use crate::cli::{Connect, SystemLogin};
 use crate::exit::Exit;
 use crate::jetstream::{ConnectSettings, Connection, Login, read_context, selected_context};
 
@@ -10,6 +10,32 @@ const DEFAULT_SERVER: &str = "nats://127.0.0.1:4222";
 
 pub(super) async fn open(connect: &Connect) -> Result<Connection, Failure> {
     Ok(Connection::open(&settings(connect)?).await?)
+}
+
+/// How to connect a second time, as a user of the system account: by a context of its own, or to
+/// the same servers as somebody else.
+pub(super) fn system_settings(
+    connect: &Connect,
+    system: &SystemLogin,
+) -> Result<Option<ConnectSettings>, Failure> {
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let mut settings = match given(&system.sys_context) {
+        Some(name) => read_context(&name)?,
+        None => settings(connect)?,
+    };
+    settings.timeout = connect.timeout.or(settings.timeout);
+    if let Some(path) = &system.sys_creds {
+        settings.login = Login::Credentials(path.clone());
+        settings.token = None;
+    } else if let Some(user) = given(&system.sys_user) {
+        let password = given(&system.sys_password);
+        let password = password.ok_or_else(|| wrong("--sys-user needs a --sys-password"))?;
+        settings.login = Login::Password { user, password };
+        settings.token = None;
+    } else if given(&system.sys_context).is_none() {
+        return Ok(None);
+    }
+    Ok(Some(settings))
 }
 
 /// The context's settings, and over them what was typed.

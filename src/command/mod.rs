@@ -1,5 +1,6 @@
 //! The commands, one file a verb, and the one place where an error becomes an exit code.
 
+mod audit;
 mod backup;
 mod backup_account;
 mod cat;
@@ -43,6 +44,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Drill(drill) => unless_interrupted(run_drills(drill)).await,
         Command::Servers(servers) => unless_interrupted(manage_servers(servers)).await,
         Command::Backup(backup) => back_up(backup).await,
+        Command::Audit(options) => unless_interrupted(audit::run(*options)).await,
         // A restore has to delete what it began before it ends.
         Command::Restore(restore) => restore_stream(restore).await,
         // So has what works on files.

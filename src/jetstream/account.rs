@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::connection::Connection;
 use super::error::{RequestError, Result};
+use super::stream::StreamGroup;
 use crate::model::SequencePair;
 
 /// What an account holds, in figures.
@@ -80,6 +81,9 @@ pub struct ConsumerInfo {
     /// Messages it has yet to deliver.
     #[serde(default)]
     pub num_pending: u64,
+    /// Its raft group.
+    #[serde(default, skip_serializing)]
+    pub cluster: Option<StreamGroup>,
 }
 
 /// The consumers of a stream.

@@ -70,6 +70,11 @@ impl Connection {
         self.client.server_info().max_payload
     }
 
+    /// How long one request may take.
+    pub fn answer_within(&self) -> Duration {
+        self.answer_within
+    }
+
     pub(super) fn client(&self) -> &Client {
         &self.client
     }

@@ -24,6 +24,9 @@ pub struct StreamInfo {
     /// Its raft group; absent on a standalone server.
     #[serde(default)]
     pub cluster: Option<StreamGroup>,
+    /// When it was made, RFC 3339.
+    #[serde(default)]
+    pub created: Option<String>,
 }
 
 /// What a stream holds.
@@ -42,8 +45,8 @@ pub struct StreamState {
     pub consumer_count: usize,
 }
 
-/// A stream's raft group.
-#[derive(Debug, Clone, Default, Deserialize)]
+/// A stream's raft group, or a consumer's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct StreamGroup {
     /// The leader's server name.
     #[serde(default)]
@@ -54,13 +57,16 @@ pub struct StreamGroup {
 }
 
 /// A follower, as the leader sees it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct StreamReplica {
     /// Its server name.
     pub name: String,
-    /// Whether the leader believes that it holds everything.
+    /// Whether the leader believes that it is up to date.
     #[serde(default)]
     pub current: bool,
+    /// Whether it is known to be gone.
+    #[serde(default)]
+    pub offline: bool,
     /// How many operations it is behind.
     #[serde(default)]
     pub lag: u64,

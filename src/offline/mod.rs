@@ -36,5 +36,5 @@ pub use verify_account::{AccountReport, verify_account};
 
 pub(crate) use digest::{Digesting, message_digest};
 pub(crate) use original::Original;
-pub(crate) use staging::{Staging, finish, sweep, unfinished};
+pub(crate) use staging::{Staging, UNFINISHED, finish, sweep, unfinished};
 pub(crate) use verify::examine;

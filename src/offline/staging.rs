@@ -13,7 +13,7 @@ use super::error::{OfflineError, Result};
 use crate::archive::{METADATA_FILE, OnRead};
 
 /// What the name of an unfinished directory begins with.
-pub(super) const UNFINISHED: &str = ".lifeboat-partial-";
+pub(crate) const UNFINISHED: &str = ".lifeboat-partial-";
 
 /// `backup.json`.
 #[derive(Serialize)]
