@@ -14,6 +14,8 @@ pub mod report;
 pub mod judge;
 pub mod scenario;
 
+pub mod configuration;
+
 pub mod backup;
 pub mod jetstream;
 pub mod ledger;

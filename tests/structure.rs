@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the root crate, and the modules it may use. ARCHITECTURE.md shows the same.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("main", &["cli", "command"]),
     ("model", &[]),
     ("archive", &["model"]),
@@ -13,6 +13,10 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("ledger", &["model"]),
     ("jetstream", &["model"]),
     ("backup", &["archive", "jetstream", "model", "offline"]),
+    (
+        "configuration",
+        &["archive", "backup", "jetstream", "model", "offline"],
+    ),
     ("scenario", &["ledger", "model"]),
     ("judge", &["ledger", "model"]),
     ("report", &["archive", "judge", "model", "offline"]),

@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and the help that teaches it. No logic.
 
+mod configuration;
 mod connect;
 mod offline;
 mod online;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
+pub use configuration::{Config, ConfigApply, ConfigSave};
 pub use connect::Connect;
 pub use offline::{Cat, Convert, Extract, Info, Verify};
 pub use online::{Backup, BackupAccount, BackupStream, Restore, Taking};
@@ -51,6 +53,9 @@ pub enum Command {
     /// Restore what a backup holds
     #[command(subcommand)]
     Restore(Restore),
+    /// Save and apply the configuration of streams and consumers, as files
+    #[command(subcommand)]
+    Config(Config),
     /// Show what is in a backup: messages, subjects, times, consumers
     ///
     /// No server is needed. The archive is read to its end.

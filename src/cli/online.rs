@@ -113,7 +113,7 @@ pub enum Restore {
     },
 }
 
-fn pattern(text: &str) -> Result<glob::Pattern, String> {
+pub(super) fn pattern(text: &str) -> Result<glob::Pattern, String> {
     glob::Pattern::new(text).map_err(|error| error.msg.to_owned())
 }
 

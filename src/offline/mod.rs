@@ -29,6 +29,6 @@ pub use messages::{ReadMessages, read_messages};
 pub use saved_consumers::{SavedConsumer, Why};
 pub use verify::{Report, Verdict, verify};
 
-pub(crate) use digest::Digesting;
+pub(crate) use digest::{Digesting, sha256};
 pub(crate) use staging::{Staging, finish, sweep, unfinished};
 pub(crate) use verify::examine;
