@@ -9,6 +9,7 @@
 mod archives;
 mod backup;
 mod cli;
+mod configuration;
 mod containers;
 mod drills;
 mod leaks;

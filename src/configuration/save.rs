@@ -15,11 +15,14 @@ use super::data::save_data;
 use super::error::{ConfigurationError, Result};
 use super::file::{consumer_file, data_file, stream_file, write_consumer, write_stream};
 use crate::backup::{BackupError, Progress};
-use crate::jetstream::{AccountTotals, Connection, ConsumerList, RequestError};
+use crate::jetstream::{AccountTotals, Connection, ConsumerInfo, ConsumerList, RequestError};
 use crate::offline::Staging;
 
 /// Who may look into the directory.
 const MODE: u32 = 0o750;
+
+/// What the names of consumers begin with that servers make for mirrors and sources.
+const SERVERS_OWN: [&str; 2] = ["JS_SRC_", "JS_MIRROR_"];
 
 /// What to save.
 #[derive(Debug, Clone, Default)]
@@ -163,8 +166,42 @@ async fn look(connection: &Connection, name: &str) -> Result<Told, RequestError>
         name: name.to_owned(),
         has_leader: leader.is_none_or(|leader| leader.as_str().is_some_and(|it| !it.is_empty())),
         config: answer["config"].take(),
-        consumers: connection.list_consumers(name).await?,
+        consumers: look_for_consumers(connection, name).await?,
     })
+}
+
+/// Lists a stream's consumers. One that is made between the list and the names it is compared with
+/// looks like one without a leader, and is there the second time.
+async fn look_for_consumers(
+    connection: &Connection,
+    stream: &str,
+) -> Result<ConsumerList, RequestError> {
+    let first = connection.list_consumers(stream).await?;
+    if first.silent.is_empty() {
+        return Ok(first);
+    }
+    let mut again = connection.list_consumers(stream).await?;
+    let told = first.infos.into_iter();
+    let lost = told.filter(|info| again.silent.contains(&info.name));
+    again.infos.extend(lost);
+    let is_told = |name: &String| again.infos.iter().any(|info| info.name == *name);
+    again.silent.retain(|name| !is_told(name));
+    Ok(again)
+}
+
+/// Why a consumer is not to be saved, when it is not.
+fn left_out(info: &ConsumerInfo) -> Option<&'static str> {
+    let text_of = |field: &str| info.config.get(field).and_then(Value::as_str);
+    if text_of("durable_name") != Some(&*info.name) {
+        return Some("is ephemeral");
+    }
+    // From 2.14 on servers make a durable one to source work queues and interest streams (ADR-58), and
+    // would make another beside it, which a work queue does not take.
+    let is_sourcing = info.config.get("sourcing") == Some(&Value::Bool(true));
+    let is_servers = SERVERS_OWN
+        .iter()
+        .any(|prefix| info.name.starts_with(prefix));
+    (is_sourcing && is_servers).then_some("is the server's own, by which another stream sources it")
 }
 
 impl Saved {
@@ -194,9 +231,9 @@ impl Saved {
             let of = &stream.name;
             for info in &stream.consumers.infos {
                 let name = &info.name;
-                if info.config.get("durable_name").and_then(Value::as_str) != Some(&**name) {
+                if let Some(why) = left_out(info) {
                     self.notes.push(format!(
-                        "consumer {name} of stream {of} is ephemeral, and was not saved"
+                        "consumer {name} of stream {of} {why}, and was not saved"
                     ));
                 } else if !taken.insert(consumer_file(of, name)) {
                     self.lacks.push(format!(
