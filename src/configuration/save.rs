@@ -159,13 +159,19 @@ async fn ask(connection: &Connection) -> Result<(AccountTotals, Vec<String>)> {
 }
 
 async fn look(connection: &Connection, name: &str) -> Result<Told, RequestError> {
-    let mut answer = connection.stream_answer(name).await?;
+    let answer = connection.stream_answer(name).await?;
     // A standalone server has no raft groups, and says nothing of a leader.
     let leader = answer.get("cluster").map(|cluster| &cluster["leader"]);
+    if !answer["config"].is_object() {
+        return Err(RequestError::Unreadable {
+            subject: format!("STREAM.INFO.{name}"),
+            reason: String::from("there is no configuration in it"),
+        });
+    }
     Ok(Told {
         name: name.to_owned(),
         has_leader: leader.is_none_or(|leader| leader.as_str().is_some_and(|it| !it.is_empty())),
-        config: answer["config"].take(),
+        config: answer["config"].clone(),
         consumers: look_for_consumers(connection, name).await?,
     })
 }

@@ -18,8 +18,9 @@ impl Connection {
     /// # Errors
     /// When that can't be told.
     pub async fn stream_config(&self, name: &str) -> Result<Option<Map<String, Value>>> {
-        match self.stream_answer(name).await {
-            Ok(mut answer) => Ok(answer["config"].as_object_mut().map(std::mem::take)),
+        let call = format!("STREAM.INFO.{name}");
+        match self.call_again::<Answer>(&call, &json!({})).await {
+            Ok(answer) => Ok(Some(answer.config)),
             Err(error) if error.is_stream_not_found() => Ok(None),
             Err(error) => Err(error),
         }
