@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::data::save_data;
 use super::error::{ConfigurationError, Result};
 use super::file::{consumer_file, data_file, stream_file, write_consumer, write_stream};
+use crate::archive::is_name;
 use crate::backup::{BackupError, Progress};
 use crate::jetstream::{AccountTotals, Connection, ConsumerInfo, ConsumerList, RequestError};
 use crate::offline::Staging;
@@ -109,6 +110,12 @@ pub async fn save(
     let mut told = Vec::new();
     let mut first_failure = None;
     for name in names {
+        // It becomes a part of a path.
+        if !is_name(name) {
+            let lack = format!("stream {name:?} is not saved: that is no stream's name");
+            saved.lacks.push(lack);
+            continue;
+        }
         match look(connection, name).await {
             Ok(stream) => told.push(stream),
             Err(error) => {
@@ -237,7 +244,11 @@ impl Saved {
             let of = &stream.name;
             for info in &stream.consumers.infos {
                 let name = &info.name;
-                if let Some(why) = left_out(info) {
+                if !is_name(name) {
+                    self.lacks.push(format!(
+                        "consumer {name:?} of stream {of} is not saved: that is no consumer's name"
+                    ));
+                } else if let Some(why) = left_out(info) {
                     self.notes.push(format!(
                         "consumer {name} of stream {of} {why}, and was not saved"
                     ));
