@@ -15,6 +15,8 @@ pub mod judge;
 pub mod scenario;
 
 pub mod audit;
+pub mod configuration;
+
 pub mod backup;
 pub mod jetstream;
 pub mod ledger;

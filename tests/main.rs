@@ -10,6 +10,7 @@ mod archives;
 mod audit;
 mod backup;
 mod cli;
+mod configuration;
 mod connect;
 mod containers;
 mod drills;

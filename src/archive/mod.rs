@@ -48,7 +48,8 @@ pub use survey::{Figures, Sums, Survey};
 pub use visitor::StreamMeta;
 
 pub use write::{
-    MessageArchiveWriter, Stream, copy_blocks, write_directory, write_message_archive, write_tar,
+    MessageArchiveWriter, Stream, copy_blocks, write_directory, write_gzipped,
+    write_message_archive, write_tar,
 };
 
 pub(crate) use consumer::is_name;

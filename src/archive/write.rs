@@ -4,13 +4,16 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
 use super::block::{BlockSink, BlockWriter, DirectorySink, TarSink};
 use super::consumer::Consumer;
 use super::defect::{Defect, Level};
 use super::entries::EntryWriter;
 use super::error::{ArchiveError, Result};
 use super::message::Message;
-use super::open::Archive;
+use super::open::{Archive, Reading};
 use super::packing::FrameWriter;
 use super::sequences::Sequences;
 use super::stream_state::StreamState;
@@ -123,6 +126,32 @@ pub fn copy_blocks(stream: Stream<'_>, directory: &Path) -> Result<()> {
         match next {
             Some((name, _)) => writer.copy(&name, &content)?,
             None => return writer.finish_copied(stream.consumers),
+        }
+    }
+}
+
+/// Writes the tar of a block archive again, in gzip instead of what it is wrapped in.
+///
+/// # Errors
+/// When its frames are damaged, it is no tar, or the output can't be written.
+pub fn write_gzipped<W: Write>(source: &Archive, output: W) -> Result<W> {
+    let failed = || ArchiveError::io("writing the gzipped archive");
+    let (reading, form, _) = source.begin(Level::Checksums)?;
+    let Reading::Tar(mut tar) = reading else {
+        let detail = format!("this {form} is no tar");
+        return Err(ArchiveError::unsupported("gzip", detail));
+    };
+    let mut output = GzEncoder::new(output, Compression::default());
+    loop {
+        let content = tar.fill()?;
+        let count = content.len();
+        output.write_all(content).map_err(failed())?;
+        tar.consume(count);
+        if let Some(defect) = tar.take_defects().into_iter().find(Defect::is_damage) {
+            return Err(ArchiveError::Damaged(defect));
+        }
+        if count == 0 {
+            return output.finish().map_err(failed());
         }
     }
 }

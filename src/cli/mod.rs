@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and the help that teaches it. No logic.
 
 mod audit;
+mod configuration;
 mod connect;
 mod offline;
 mod online;
@@ -11,6 +12,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
 pub use audit::{Audit, SystemLogin};
+pub use configuration::{Config, ConfigApply, ConfigSave};
 pub use connect::Connect;
 pub use offline::{Cat, Convert, Extract, Info, Verify};
 pub use online::{
@@ -61,6 +63,9 @@ pub enum Command {
     /// Nothing on a server is changed. Each line is a finding: critical (data is lost with one node, and
     /// no fresh backup has it; or a stream can't be reached already), warning or note.
     Audit(Box<Audit>),
+    /// Save and apply the configuration of streams and consumers, as files
+    #[command(subcommand)]
+    Config(Box<Config>),
     /// Show what is in a backup: messages, subjects, times, consumers
     ///
     /// No server is needed. The archive is read to its end.

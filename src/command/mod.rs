@@ -4,6 +4,8 @@ mod audit;
 mod backup;
 mod backup_account;
 mod cat;
+mod config_apply;
+mod config_save;
 mod connect;
 mod convert;
 mod drill_check;
@@ -21,7 +23,7 @@ use lifeboat_harness::{BinaryError, Error as HarnessError};
 
 use crate::archive::ArchiveError;
 use crate::backup::BackupError;
-use crate::cli::{Backup, Cli, Command, Drill, Restore, Servers};
+use crate::cli::{Backup, Cli, Command, Config, Drill, Restore, Servers};
 use crate::drill::DrillError;
 use crate::exit::Exit;
 use crate::jetstream::{ContextError, RequestError};
@@ -45,6 +47,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Servers(servers) => unless_interrupted(manage_servers(servers)).await,
         Command::Backup(backup) => back_up(backup).await,
         Command::Audit(options) => unless_interrupted(audit::run(*options)).await,
+        Command::Config(config) => unless_interrupted(configure(*config)).await,
         // A restore has to delete what it began before it ends.
         Command::Restore(restore) => restore_stream(restore).await,
         // So has what works on files.
@@ -111,6 +114,13 @@ async fn back_up(backup: Backup) -> Outcome {
     match backup {
         Backup::Stream(options) => unless_interrupted(backup::run(*options)).await,
         Backup::Account(options) => backup_account::run(*options).await,
+    }
+}
+
+async fn configure(config: Config) -> Outcome {
+    match config {
+        Config::Save(options) => config_save::run(options).await,
+        Config::Apply(options) => config_apply::run(options).await,
     }
 }
 

@@ -1,5 +1,7 @@
 //! What an account holds by its own word: totals, and every stream and consumer by name.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -132,8 +134,16 @@ impl Connection {
             }
         }
         let names = self.consumer_names(stream).await?;
-        let is_told = |name: &String| list.infos.iter().any(|info| info.name == *name);
-        list.silent = names.into_iter().filter(|name| !is_told(name)).collect();
+        let told: BTreeSet<String> = list.infos.iter().map(|info| info.name.clone()).collect();
+        for name in names.into_iter().filter(|name| !told.contains(name)) {
+            // It may have been made in between, and be told when it is asked for.
+            let call = format!("CONSUMER.INFO.{stream}.{name}");
+            match self.call(&call, &json!({})).await {
+                Ok(info) => list.infos.push(info),
+                Err(error) if error.is_consumer_not_found() => {}
+                Err(_) => list.silent.push(name),
+            }
+        }
         Ok(list)
     }
 

@@ -1,6 +1,7 @@
 //! The wire: everything that is said to a server. The only code here that names async-nats.
 
 mod account;
+mod configuration;
 mod connection;
 mod consumer;
 mod context;

@@ -23,7 +23,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// The SHA-256 of a text, in hexadecimal.
-pub(super) fn sha256(text: &[u8]) -> String {
+pub(crate) fn sha256(text: &[u8]) -> String {
     hex(&Sha256::digest(text))
 }
 
