@@ -95,6 +95,19 @@ async fn an_account_of(version: &str, nodes: usize) {
     let held = crate::support::read_archive(&target.join("MEMORY/stream.arc.s2")).unwrap();
     let messages: Vec<_> = held.messages.into_values().collect();
     assert_eq!(messages, memory.messages);
+    // Every command knows what it is.
+    let path = target.to_str().unwrap();
+    let called = world.offline(&["verify", path]).expect_code(0);
+    let verdict = format!("sound: 5 streams in {path}; sealed");
+    assert_eq!(called.stdout.lines().last(), Some(&*verdict));
+    let called = world.offline(&["info", path]).expect_code(0);
+    assert!(called.stdout.contains("MIRROR"), "{}", called.stdout);
+    let called = world.offline(&["cat", path]).expect_code(13);
+    assert!(
+        called.stderr.contains("several streams"),
+        "{}",
+        called.stderr
+    );
     let again = world.call(&["backup", "account", target.to_str().unwrap()]);
     assert!(again.expect_code(15).stderr.contains("exists already"));
 }
@@ -155,6 +168,14 @@ async fn a_stream_that_is_out_of_reach_is_named_and_saved_later() {
         called.stderr
     );
     check_account(&target, &["THREE"]);
+    let called = world
+        .offline(&["verify", target.to_str().unwrap()])
+        .expect_code(12);
+    assert!(
+        called.stdout.contains("stream ONE is not saved"),
+        "{}",
+        called.stdout
+    );
     let before = read_json(&target.join("THREE/lifeboat.json"));
     node.start().await.unwrap();
     world.wait_consumers("ONE", 0).await;
@@ -256,6 +277,10 @@ async fn an_account_backup_that_is_killed_is_continued() {
     assert!(!target.exists(), "it was over already");
     let called = world.call(&arguments).expect_code(15);
     assert!(called.stderr.contains("--resume"), "{}", called.stderr);
+    let called = world
+        .offline(&["verify", hidden.to_str().unwrap()])
+        .expect_code(13);
+    assert!(called.stdout.contains("interrupted"), "{}", called.stdout);
     let resume = [&arguments[..], &["--resume"]].concat();
     let called = world.call(&resume).expect_code(0);
     assert!(called.stdout.contains("saved before"), "{}", called.stdout);
@@ -310,5 +335,42 @@ async fn a_consumer_that_the_server_leaves_out_is_saved_beside_the_archive() {
         assert_eq!(one["why"], "left-out");
         let floor = if name == "mem" { 0 } else { 3 };
         assert_eq!(one["ack_floor"]["stream_seq"], floor, "{one}");
+    }
+}
+
+/// What another tool, or a hand, did to an account's backup is told.
+#[tokio::test]
+async fn what_is_missing_from_an_account_is_told_without_a_server() {
+    let world = World::start(1).await;
+    for stream in ["A", "B"] {
+        world.create(stream, 1, &json!({})).await;
+        world.publish_bulk(stream, 20, 100).await;
+    }
+    let target = world.path("account");
+    let path = target.to_str().unwrap();
+    let _taken = world.call(&["backup", "account", path]).expect_code(0);
+    // One of another moment in its place.
+    let other = world.path("other");
+    world.publish_bulk("B", 1, 100).await;
+    let _taken = world.call_backup("B", &other).expect_code(0);
+    std::fs::remove_dir_all(target.join("B")).unwrap();
+    let called = world.offline(&["verify", path]).expect_code(13);
+    assert!(
+        called.stdout.contains("not there any more"),
+        "{}",
+        called.stdout
+    );
+    std::fs::rename(&other, target.join("B")).unwrap();
+    let called = world.offline(&["verify", path]).expect_code(13);
+    assert!(
+        called.stdout.contains("not the one that was saved"),
+        "{}",
+        called.stdout
+    );
+    std::fs::write(target.join("notes.txt"), "mine").unwrap();
+    std::fs::remove_file(target.join("A/lifeboat-account.json")).unwrap();
+    let called = world.offline(&["verify", path]).expect_code(0);
+    for part in ["notes.txt", "nothing proves", "not sealed"] {
+        assert!(called.stdout.contains(part), "{part}: {}", called.stdout);
     }
 }

@@ -363,3 +363,31 @@ async fn an_account_restore_that_is_stopped_leaves_whole_streams() {
         assert_eq!(info.state.messages, 300, "{stream}");
     }
 }
+
+/// The `.tgz` of a saved configuration is a backup of its stream.
+#[tokio::test]
+async fn what_was_saved_with_a_configuration_is_restored() {
+    for version in ["2.15.1", "2.12.8"] {
+        let world = World::start_version(1, version).await;
+        world.fill(1, &json!({})).await;
+        let before = world.picture(STREAM).await;
+        let target = world.path("config");
+        let _saved = world
+            .call(&["config", "save", text(&target), "--data"])
+            .expect_code(0);
+        world.remove(STREAM).await;
+        let archive = target.join("stream_ORDERS.tgz");
+        let called = world.call_restore(&archive, &[]).expect_code(0);
+        assert!(
+            called.stderr.contains("can't be proven"),
+            "{}",
+            called.stderr
+        );
+        let after = world.picture(STREAM).await;
+        assert_eq!(after.messages, before.messages, "{version}");
+        assert_eq!(after.config, before.config, "{version}");
+        world.wait_consumers(STREAM, 4).await;
+        let applied = world.call(&["config", "apply", text(&target)]);
+        let _applied = applied.expect_code(0);
+    }
+}

@@ -448,6 +448,11 @@ impl World {
         lifeboat.call(&[arguments, &["--no-progress"], &connect].concat())
     }
 
+    /// Runs the program without any server.
+    pub(crate) fn offline(&self, arguments: &[&str]) -> Called {
+        Lifeboat::new().call(arguments)
+    }
+
     /// Runs `backup stream`.
     pub(crate) fn call_backup(&self, stream: &str, target: &Path) -> Called {
         self.call(&["backup", "stream", stream, target.to_str().unwrap()])
