@@ -20,6 +20,7 @@ use lifeboat::backup::{
     RestoreOptions, RestoreSummary, back_up_account, back_up_stream, remove_stream, restore_stream,
 };
 use lifeboat::jetstream::{ConnectSettings, Connection, Login, RestoreTuning, SnapshotOptions};
+use lifeboat::model::NameFilter;
 use lifeboat::offline::{ConvertOptions, Look, convert};
 use lifeboat_harness::wait::{Probe, pause_for, until};
 use lifeboat_harness::{Cluster, parse_version};
@@ -250,8 +251,7 @@ impl Bench {
         for jobs in [1, 4] {
             let target = self.home.path().join(format!("account-{jobs}"));
             let options = AccountOptions {
-                include: Vec::new(),
-                exclude: Vec::new(),
+                names: NameFilter::default(),
                 jobs,
                 resume: false,
                 stream: BackupOptions::default(),

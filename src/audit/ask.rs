@@ -8,30 +8,10 @@ use super::again;
 use super::facts::{Facts, ServerFacts, StreamFacts};
 use super::judge_servers::too_busy;
 use crate::jetstream::{Connection, ConsumerList, RequestError, ServerView, StreamListing};
+use crate::model::NameFilter;
 
 /// So many streams are asked for their consumers side by side.
 const ASKED_AT_ONCE: usize = 8;
-
-/// What is asked for.
-#[derive(Debug, Clone, Default)]
-pub struct AuditOptions {
-    /// Only streams of these names, when there are any.
-    pub include: Vec<glob::Pattern>,
-    /// No streams of these names.
-    pub exclude: Vec<glob::Pattern>,
-}
-
-impl AuditOptions {
-    /// Whether some streams are left out.
-    pub fn is_filtered(&self) -> bool {
-        !self.include.is_empty() || !self.exclude.is_empty()
-    }
-
-    fn asks_for(&self, name: &str) -> bool {
-        let matches = |patterns: &[glob::Pattern]| patterns.iter().any(|one| one.matches(name));
-        (self.include.is_empty() || matches(&self.include)) && !matches(&self.exclude)
-    }
-}
 
 /// Looks at an account, and through the system account at the servers' own copies.
 ///
@@ -40,12 +20,10 @@ impl AuditOptions {
 pub async fn observe(
     connection: &Connection,
     system: Option<&Connection>,
-    options: &AuditOptions,
+    filter: &NameFilter,
 ) -> Result<Facts, RequestError> {
     let had = connection.account_totals().await?;
-    let listing = connection
-        .list_streams(|name| options.asks_for(name))
-        .await?;
+    let listing = connection.list_streams(|name| filter.chooses(name)).await?;
     let has = connection.account_totals().await?;
     let mut facts = begin(listing);
     // A standalone server has no groups that could tell its name.
@@ -56,7 +34,7 @@ pub async fn observe(
         }
     }
     let listed = facts.streams.len() as u64;
-    if !options.is_filtered() && had.streams.min(has.streams) > listed {
+    if !filter.is_choosy() && had.streams.min(has.streams) > listed {
         facts.not_told(format!(
             "the account counts {} streams, and lists {listed}",
             has.streams

@@ -14,7 +14,7 @@ mod judge_servers;
 mod tests;
 mod words;
 
-pub use ask::{AuditOptions, observe};
+pub use ask::observe;
 pub use backups::{Backup, Backups, Odd, find_backups};
 pub use copies::Agreement;
 pub use facts::{Facts, ServerFacts, StreamFacts, Unchecked};

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use glob::Pattern;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -18,6 +17,7 @@ use super::error::{BackupError, Result};
 use super::restore::RestoreSummary;
 use super::take::{BackupOptions, BackupSummary, back_up_stream};
 use crate::jetstream::{AccountTotals, Connection};
+use crate::model::NameFilter;
 use crate::offline::{
     AccountLook, AccountRecord, Counts, Look, Manifest, OfflineError, Staging, StreamRecord,
     finish, sweep, unfinished,
@@ -26,23 +26,14 @@ use crate::offline::{
 /// How to back an account up.
 #[derive(Debug, Clone)]
 pub struct AccountOptions {
-    /// Only streams with names like one of these; all when there is none.
-    pub include: Vec<Pattern>,
-    /// No streams with names like one of these.
-    pub exclude: Vec<Pattern>,
+    /// Which streams.
+    pub names: NameFilter,
     /// So many streams side by side.
     pub jobs: usize,
     /// Whether an interrupted or incomplete backup is continued.
     pub resume: bool,
     /// How every stream is taken.
     pub stream: BackupOptions,
-}
-
-impl AccountOptions {
-    fn asks_for(&self, stream: &str) -> bool {
-        let is_like = |patterns: &[Pattern]| patterns.iter().any(|one| one.matches(stream));
-        (self.include.is_empty() || is_like(&self.include)) && !is_like(&self.exclude)
-    }
 }
 
 /// Told how far the backup or the restore of an account is.
@@ -170,11 +161,10 @@ impl Plan {
         let (totals, all) = ask(connection).await?;
         let names: Vec<String> = all
             .iter()
-            .filter(|name| options.asks_for(name))
+            .filter(|name| options.names.chooses(name))
             .cloned()
             .collect();
-        let is_filtered = !options.include.is_empty() || !options.exclude.is_empty();
-        if names.is_empty() && is_filtered && !all.is_empty() {
+        if names.is_empty() && options.names.is_choosy() && !all.is_empty() {
             return Err(BackupError::NothingToDo {
                 reason: format!(
                     "none of the account's {} streams has a name that is asked for",
@@ -217,13 +207,13 @@ async fn reconcile(
     let (totals, names) = ask(connection).await?;
     record.has = counts(totals);
     for name in &plan.all {
-        if !options.asks_for(name) {
+        if !options.names.chooses(name) {
             record.streams.insert(name.clone(), StreamRecord::Excluded);
         }
     }
     for name in &names {
         let made = || {
-            if options.asks_for(name) {
+            if options.names.chooses(name) {
                 StreamRecord::Made
             } else {
                 StreamRecord::Excluded

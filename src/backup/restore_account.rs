@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt as _, StreamExt as _};
-use glob::Pattern;
 use serde_json::Value;
 
 use super::account::AccountProgress;
@@ -16,15 +15,14 @@ use super::plan::{Action, RestorePlan, plan_restore};
 use super::restore::{RestoreOptions, RestoreSummary, carry_out};
 use super::source::StreamBackup;
 use crate::jetstream::Connection;
+use crate::model::NameFilter;
 use crate::offline::{AccountLook, OfflineError};
 
 /// How to restore an account.
 #[derive(Debug, Clone)]
 pub struct AccountRestoreOptions {
-    /// Only streams with names like one of these; all when there is none.
-    pub include: Vec<Pattern>,
-    /// No streams with names like one of these.
-    pub exclude: Vec<Pattern>,
+    /// Which streams.
+    pub names: NameFilter,
     /// So many streams side by side.
     pub jobs: usize,
     /// How every stream is restored.
@@ -91,11 +89,8 @@ pub async fn plan_account(
     options: &AccountRestoreOptions,
 ) -> Result<AccountPlan> {
     let look = AccountLook::at(directory)?;
-    let is_like = |patterns: &[Pattern], name: &str| patterns.iter().any(|one| one.matches(name));
-    let asked = look.streams.iter().filter(|name| {
-        (options.include.is_empty() || is_like(&options.include, name))
-            && !is_like(&options.exclude, name)
-    });
+    let asked = look.streams.iter();
+    let asked = asked.filter(|name| options.names.chooses(name));
     let names: Vec<&String> = asked.collect();
     if names.is_empty() {
         return Err(OfflineError::NotABackup {

@@ -6,8 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
-use super::online::pattern;
-use super::{Connect, EXIT_CODES, Output};
+use super::{Connect, EXIT_CODES, Names, Output};
 
 /// What to look at, and what is bad enough.
 #[derive(Debug, Args)]
@@ -35,12 +34,9 @@ pub struct Audit {
         value_parser = PossibleValuesParser::new(["critical", "warning", "note", "never"])
     )]
     pub fail_on: String,
-    /// Only streams of these names, in which * stands for anything; may be repeated
-    #[arg(long, value_name = "PATTERN", value_parser = pattern)]
-    pub include: Vec<glob::Pattern>,
-    /// No streams of these names; may be repeated
-    #[arg(long, value_name = "PATTERN", value_parser = pattern)]
-    pub exclude: Vec<glob::Pattern>,
+    /// Which streams
+    #[command(flatten)]
+    pub names: Names,
     /// Who may ask every server
     #[command(flatten)]
     pub system: SystemLogin,

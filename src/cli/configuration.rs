@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::online::pattern;
-use super::{Connect, EXIT_CODES, Output};
+use super::{Connect, EXIT_CODES, Names, Output};
 
 /// What can be done with configurations.
 #[derive(Debug, Subcommand)]
@@ -34,12 +33,9 @@ pub struct ConfigSave {
     /// Save the messages of streams that are kept in files as well, as stream_NAME.tgz
     #[arg(long)]
     pub data: bool,
-    /// Only streams of these names, in which * stands for anything; may be repeated
-    #[arg(long, value_name = "PATTERN", value_parser = pattern)]
-    pub include: Vec<glob::Pattern>,
-    /// No streams of these names; may be repeated
-    #[arg(long, value_name = "PATTERN", value_parser = pattern)]
-    pub exclude: Vec<glob::Pattern>,
+    /// Which streams
+    #[command(flatten)]
+    pub names: Names,
     /// Where to connect
     #[command(flatten)]
     pub connect: Connect,

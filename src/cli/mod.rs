@@ -3,6 +3,7 @@
 mod audit;
 mod configuration;
 mod connect;
+mod names;
 mod offline;
 mod online;
 
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
 pub use audit::{Audit, SystemLogin};
 pub use configuration::{Config, ConfigApply, ConfigSave};
 pub use connect::Connect;
+pub use names::Names;
 pub use offline::{Cat, Convert, Extract, Info, Verify};
 pub use online::{
     Backup, BackupAccount, BackupStream, Restore, RestoreAccount, RestoreStream, Restoring, Taking,

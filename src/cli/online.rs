@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 
-use super::{Connect, EXIT_CODES, Output};
+use super::{Connect, EXIT_CODES, Names, Output};
 
 /// What can be backed up.
 #[derive(Debug, Subcommand)]
@@ -49,12 +49,9 @@ pub struct BackupStream {
 pub struct BackupAccount {
     /// The directory to make
     pub directory: PathBuf,
-    /// Only streams of these names, in which * stands for anything; may be repeated
-    #[arg(long, value_name = "PATTERN", value_parser = pattern)]
-    pub include: Vec<glob::Pattern>,
-    /// No streams of these names; may be repeated
-    #[arg(long, value_name = "PATTERN", value_parser = pattern)]
-    pub exclude: Vec<glob::Pattern>,
+    /// Which streams
+    #[command(flatten)]
+    pub names: Names,
     /// Back so many streams up side by side
     #[arg(long, short, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub jobs: u8,
@@ -137,12 +134,9 @@ pub struct RestoreStream {
 pub struct RestoreAccount {
     /// The directory of the backup
     pub directory: PathBuf,
-    /// Only streams of these names, in which * stands for anything; may be repeated
-    #[arg(long, value_name = "PATTERN", value_parser = pattern)]
-    pub include: Vec<glob::Pattern>,
-    /// No streams of these names; may be repeated
-    #[arg(long, value_name = "PATTERN", value_parser = pattern)]
-    pub exclude: Vec<glob::Pattern>,
+    /// Which streams
+    #[command(flatten)]
+    pub names: Names,
     /// Restore so many streams side by side
     #[arg(long, short, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub jobs: u8,
@@ -198,10 +192,6 @@ pub struct Restoring {
     /// Bytes in one chunk, such as 64KiB [default: 512 KiB, or half of what the server takes]
     #[arg(long, value_name = "SIZE", value_parser = chunk_size)]
     pub chunk_size: Option<usize>,
-}
-
-pub(super) fn pattern(text: &str) -> Result<glob::Pattern, String> {
-    glob::Pattern::new(text).map_err(|error| error.msg.to_owned())
 }
 
 /// What servers make of smaller and larger ones (`jetstream_api.go`).

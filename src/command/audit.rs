@@ -3,11 +3,12 @@
 use time::OffsetDateTime;
 
 use super::{Failure, Outcome, connect};
-use crate::audit::{AuditOptions, Facts, Finding, Rules, Severity, find_backups, judge, observe};
+use crate::audit::{Facts, Finding, Rules, Severity, find_backups, judge, observe};
 use crate::backup::Progress as _;
 use crate::cli::Audit;
 use crate::exit::Exit;
 use crate::jetstream::Connection;
+use crate::model::NameFilter;
 use crate::report::{AuditView, audit_json, audit_text};
 use crate::ui::{self, TransferProgress};
 
@@ -18,10 +19,7 @@ pub(super) async fn run(options: Audit) -> Outcome {
     }
     let system = connect::system_settings(&options.connect, &options.system)?;
     let connection = connect::open(&options.connect).await?;
-    let asked = AuditOptions {
-        include: options.include.clone(),
-        exclude: options.exclude.clone(),
-    };
+    let asked = NameFilter::from(&options.names);
     // One that can't be had leaves the rest of the audit as it is, and is told.
     let system = match system {
         Some(settings) => Some(Connection::open(&settings).await),
@@ -40,7 +38,7 @@ pub(super) async fn run(options: Audit) -> Outcome {
     if let Some(Err(error)) = system {
         facts.not_told(format!("the servers' own counts: {error}"));
     }
-    if facts.streams.is_empty() && asked.is_filtered() {
+    if facts.streams.is_empty() && asked.is_choosy() {
         let reason = "none of the account's streams has a name that is asked for";
         return Err(Failure::new(Exit::Usage, reason));
     }

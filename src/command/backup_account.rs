@@ -16,8 +16,7 @@ pub(super) async fn run(options: BackupAccount) -> Outcome {
     }
     let connection = connect::open(&options.connect).await?;
     let account = AccountOptions {
-        include: options.include,
-        exclude: options.exclude,
+        names: (&options.names).into(),
         jobs: usize::from(options.jobs),
         resume: options.resume,
         stream: backup::taking(&options.taking),

@@ -15,8 +15,7 @@ pub(super) async fn run(options: ConfigSave) -> Outcome {
     }
     let connection = connect::open(&options.connect).await?;
     let what = SaveOptions {
-        include: options.include,
-        exclude: options.exclude,
+        names: (&options.names).into(),
         data: options.data,
     };
     let progress = Arc::new(TransferProgress::new(ui::can_draw(output.no_progress)));

@@ -23,10 +23,11 @@ use lifeboat_harness::{BinaryError, Error as HarnessError};
 
 use crate::archive::ArchiveError;
 use crate::backup::BackupError;
-use crate::cli::{Backup, Cli, Command, Config, Drill, Restore, Servers};
+use crate::cli::{Backup, Cli, Command, Config, Drill, Names, Restore, Servers};
 use crate::drill::DrillError;
 use crate::exit::Exit;
 use crate::jetstream::{ContextError, RequestError};
+use crate::model::NameFilter;
 use crate::offline::OfflineError;
 use crate::scenario::Diagnostic;
 use crate::ui;
@@ -128,6 +129,15 @@ async fn restore_stream(restore: Restore) -> Outcome {
     match restore {
         Restore::Stream(options) => restore::run(*options).await,
         Restore::Account(options) => restore_account::run(*options).await,
+    }
+}
+
+impl From<&Names> for NameFilter {
+    fn from(names: &Names) -> Self {
+        Self {
+            include: names.include.clone(),
+            exclude: names.exclude.clone(),
+        }
     }
 }
 

@@ -20,8 +20,7 @@ pub(super) async fn run(options: RestoreAccount) -> Outcome {
     let connection = connect::open(&options.connect).await?;
     let account = AccountRestoreOptions {
         stream: restore::restoring(&connection, &options.restoring)?,
-        include: options.include,
-        exclude: options.exclude,
+        names: (&options.names).into(),
         jobs: usize::from(options.jobs),
     };
     let plan = plan_account(&connection, &options.directory, &account).await?;

@@ -7,7 +7,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use glob::Pattern;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -17,6 +16,7 @@ use super::file::{consumer_file, data_file, stream_file, write_consumer, write_s
 use crate::archive::is_name;
 use crate::backup::{BackupError, Progress};
 use crate::jetstream::{AccountTotals, Connection, ConsumerInfo, ConsumerList, RequestError};
+use crate::model::NameFilter;
 use crate::offline::Staging;
 
 /// Who may look into the directory.
@@ -28,10 +28,8 @@ const SERVERS_OWN: [&str; 2] = ["JS_SRC_", "JS_MIRROR_"];
 /// What to save.
 #[derive(Debug, Clone, Default)]
 pub struct SaveOptions {
-    /// Only streams with names like one of these; all when there is none.
-    pub include: Vec<Pattern>,
-    /// No streams with names like one of these.
-    pub exclude: Vec<Pattern>,
+    /// Which streams.
+    pub names: NameFilter,
     /// Whether the data of streams that are kept in files is saved as well.
     pub data: bool,
 }
@@ -96,7 +94,10 @@ pub async fn save(
 ) -> Result<Saved> {
     let staging = Staging::begin(target)?;
     let (totals, all) = ask(connection).await?;
-    let names: Vec<_> = all.iter().filter(|name| options.asks_for(name)).collect();
+    let names: Vec<_> = all
+        .iter()
+        .filter(|name| options.names.chooses(name))
+        .collect();
     if names.is_empty() && !all.is_empty() {
         let count = all.len();
         return Err(ConfigurationError::NothingToDo {
@@ -147,13 +148,6 @@ pub async fn save(
     ))?;
     staging.seal(None)?;
     Ok(saved)
-}
-
-impl SaveOptions {
-    fn asks_for(&self, stream: &str) -> bool {
-        let is_like = |patterns: &[Pattern]| patterns.iter().any(|one| one.matches(stream));
-        (self.include.is_empty() || is_like(&self.include)) && !is_like(&self.exclude)
-    }
 }
 
 async fn ask(connection: &Connection) -> Result<(AccountTotals, Vec<String>)> {

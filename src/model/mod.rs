@@ -3,9 +3,11 @@
 mod consumer;
 mod digest;
 mod message;
+mod name_filter;
 mod verdict;
 
 pub use consumer::{ConsumerPosition, SequencePair};
 pub use digest::Digest;
 pub use message::{Fingerprint, StoredMessage};
+pub use name_filter::NameFilter;
 pub use verdict::{Expected, Verdict};

@@ -1,0 +1,25 @@
+//! Which streams are meant, by patterns of their names.
+
+use glob::Pattern;
+
+/// A choice of streams by name.
+#[derive(Debug, Clone, Default)]
+pub struct NameFilter {
+    /// Only names like one of these; all when there is none.
+    pub include: Vec<Pattern>,
+    /// No names like one of these.
+    pub exclude: Vec<Pattern>,
+}
+
+impl NameFilter {
+    /// Whether it chooses a name.
+    pub fn chooses(&self, name: &str) -> bool {
+        let is_like = |patterns: &[Pattern]| patterns.iter().any(|one| one.matches(name));
+        (self.include.is_empty() || is_like(&self.include)) && !is_like(&self.exclude)
+    }
+
+    /// Whether it may leave some out.
+    pub fn is_choosy(&self) -> bool {
+        !self.include.is_empty() || !self.exclude.is_empty()
+    }
+}
