@@ -278,6 +278,19 @@ impl Defects {
         }
     }
 
+    /// The first that is damage and not a consumer ahead of its stream, which can be set back.
+    pub fn first_damage_of_content(&self) -> Option<&Defect> {
+        let is_one = |defect: &&Defect| defect.is_damage() && defect.kind != Kind::ConsumerAhead;
+        // Beyond those that were kept, of which all were looked at, any damage counts.
+        let is_all = self.total <= self.kept.len() as u64;
+        let found = self.kept.iter().find(is_one);
+        if is_all {
+            found
+        } else {
+            found.or(self.first_damage.as_ref())
+        }
+    }
+
     /// The first that is damage.
     pub fn first_damage(&self) -> Option<&Defect> {
         self.first_damage.as_ref()

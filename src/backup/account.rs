@@ -2,7 +2,7 @@
 //! end an account of every stream and every consumer that it has.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,15 +13,14 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Progress;
+use super::account_place::Place;
 use super::error::{BackupError, Result};
 use super::restore::RestoreSummary;
 use super::take::{BackupOptions, BackupSummary, back_up_stream};
+use crate::archive::is_name;
 use crate::jetstream::{AccountTotals, Connection};
 use crate::model::NameFilter;
-use crate::offline::{
-    AccountLook, AccountRecord, Counts, Look, Manifest, OfflineError, Staging, StreamRecord,
-    finish, sweep, unfinished,
-};
+use crate::offline::{AccountRecord, Counts, Look, Manifest, StreamRecord};
 
 /// How to back an account up.
 #[derive(Debug, Clone)]
@@ -90,6 +89,12 @@ pub async fn back_up_account(
     let mut record = AccountRecord::begin(plan.counts, now());
     if let Some(earlier) = &place.earlier {
         record.began_at.clone_from(&earlier.began_at);
+        // What was saved then and is there still counts, whatever is asked for now.
+        for (name, stream) in &earlier.streams {
+            if matches!(stream, StreamRecord::Saved { .. }) && place.path.join(name).is_dir() {
+                record.streams.insert(name.clone(), stream.clone());
+            }
+        }
     }
     let mut summary = AccountSummary {
         directory: target.to_owned(),
@@ -121,7 +126,7 @@ pub async fn back_up_account(
                 summary.kept.push(name);
             }
             Err(error) if error.is_stream_not_found() => {
-                streams.insert(name, StreamRecord::Deleted);
+                streams.entry(name).or_insert(StreamRecord::Deleted);
             }
             Err(error) => {
                 progress.failed(&name, &error);
@@ -208,7 +213,10 @@ async fn reconcile(
     record.has = counts(totals);
     for name in &plan.all {
         if !options.names.chooses(name) {
-            record.streams.insert(name.clone(), StreamRecord::Excluded);
+            let streams = &mut record.streams;
+            streams
+                .entry(name.clone())
+                .or_insert(StreamRecord::Excluded);
         }
     }
     for name in &names {
@@ -219,7 +227,11 @@ async fn reconcile(
                 StreamRecord::Excluded
             }
         };
-        record.streams.entry(name.clone()).or_insert_with(made);
+        let stream = record.streams.entry(name.clone()).or_insert_with(made);
+        if *stream == StreamRecord::Deleted {
+            let reason = String::from("it was not found, and is listed all the same");
+            *stream = StreamRecord::Failed { reason };
+        }
     }
     // Both at the beginning and at the end: what was made or deleted meanwhile explains one of
     // them, not both.
@@ -274,19 +286,51 @@ async fn one_stream(
     options: &AccountOptions,
     progress: &dyn AccountProgress,
 ) -> Result<Outcome> {
+    // A server's word becomes a path here.
+    if !is_name(name) {
+        return Err(BackupError::Unreadable {
+            stream: name.to_owned(),
+            sequence: 0,
+            reason: String::from("that is no stream's name"),
+        });
+    }
     if path.exists() {
         // Sealed by its own rename: what is there under its name is whole.
         let look = Look::at(path)?;
-        if let Some(manifest) = look.manifest.clone() {
-            let lacks = look.missing_consumers();
-            return Ok(Outcome::Kept(Box::new(manifest), lacks));
+        match &look.manifest {
+            Some(manifest) if is_same(connection, name, manifest, options).await? => {
+                let lacks = look.missing_consumers();
+                return Ok(Outcome::Kept(Box::new(manifest.clone()), lacks));
+            }
+            // Of another stream of that name, or without its consumers: ours, and not wanted.
+            Some(_) => fs::remove_dir_all(path).map_err(BackupError::io("removing", path))?,
+            None => {
+                let path = path.to_owned();
+                return Err(BackupError::TargetExists { path });
+            }
         }
-        let path = path.to_owned();
-        return Err(BackupError::TargetExists { path });
     }
     let watched = progress.stream(name);
     let taken = back_up_stream(connection, name, path, options.stream, watched).await?;
     Ok(Outcome::Taken(Box::new(taken)))
+}
+
+/// Whether a backup that is there is of this very stream, and holds what is asked for.
+async fn is_same(
+    connection: &Connection,
+    name: &str,
+    manifest: &Manifest,
+    options: &AccountOptions,
+) -> Result<bool> {
+    let asking = BackupError::request(format!("looking at stream {name}"));
+    let created = match connection.stream_info(name).await {
+        Ok(info) => info.created,
+        Err(error) if error.is_stream_not_found() => return Err(asking(error)),
+        // It can't be asked now, and so not taken again either.
+        Err(_) => return Ok(true),
+    };
+    let has_enough = !manifest.without_consumers || options.stream.snapshot.no_consumers;
+    Ok(has_enough && created.is_some() && created == manifest.stream_created)
 }
 
 fn recorded(manifest: &Manifest, lacks: Vec<String>) -> StreamRecord {
@@ -301,84 +345,4 @@ fn recorded(manifest: &Manifest, lacks: Vec<String>) -> StreamRecord {
 fn now() -> String {
     let now = OffsetDateTime::now_utc();
     now.format(&Rfc3339).unwrap_or_default()
-}
-
-/// Where the backup is made: under a hidden name of its own, or in a finished one that is
-/// completed. Locked, so that two processes do not work on the same.
-struct Place {
-    path: PathBuf,
-    earlier: Option<AccountRecord>,
-    is_new: bool,
-    _lock: File,
-}
-
-impl Place {
-    fn open(target: &Path, resume: bool) -> Result<Self> {
-        let hidden = unfinished(target);
-        let (is_made, is_begun) = (
-            fs::symlink_metadata(target).is_ok(),
-            fs::symlink_metadata(&hidden).is_ok(),
-        );
-        if is_made && !resume {
-            Staging::check_free(target)?;
-        }
-        if is_begun && !resume {
-            // Whoever works on it now must not be told to resume it.
-            let _lock = lock(&hidden)?;
-            return Err(BackupError::Unfinished { path: hidden });
-        }
-        if is_made {
-            let look = AccountLook::at(target)?;
-            let earlier = look.record.ok_or_else(|| OfflineError::NotABackup {
-                path: target.to_owned(),
-                reason: String::from(
-                    "there is no account's backup of ours that could be continued",
-                ),
-            })?;
-            let lock = lock(target)?;
-            sweep(target)?;
-            return Ok(Self {
-                path: target.to_owned(),
-                earlier: Some(earlier),
-                is_new: false,
-                _lock: lock,
-            });
-        }
-        fs::create_dir_all(&hidden).map_err(BackupError::io("creating", &hidden))?;
-        let lock = lock(&hidden)?;
-        sweep(&hidden)?;
-        Ok(Self {
-            path: hidden,
-            earlier: None,
-            is_new: true,
-            _lock: lock,
-        })
-    }
-
-    /// Gives it its name.
-    fn finish(&self, target: &Path) -> Result<()> {
-        if self.is_new {
-            finish(&self.path, target)?;
-        }
-        Ok(())
-    }
-
-    /// Removes it, when there is nothing in it.
-    fn give_up(&self) {
-        if self.is_new {
-            // One that is not empty stays, for it can be continued.
-            let _kept = fs::remove_dir(&self.path);
-        }
-    }
-}
-
-fn lock(path: &Path) -> Result<File> {
-    let directory = File::open(path).map_err(BackupError::io("opening", path))?;
-    match directory.try_lock() {
-        Ok(()) => Ok(directory),
-        Err(fs::TryLockError::WouldBlock) => Err(BackupError::InUse {
-            path: path.to_owned(),
-        }),
-        Err(fs::TryLockError::Error(error)) => Err(BackupError::io("locking", path)(error)),
-    }
 }

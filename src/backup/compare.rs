@@ -3,22 +3,21 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::sync::mpsc::{self as threads, Receiver};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use lifeboat_harness::wait::{Probe, until};
+use lifeboat_harness::wait::{Probe, pause_for, until};
 use tokio::sync::mpsc;
 
 use super::Progress;
+use super::comparison::Comparison;
 use super::error::{BackupError, Result};
 use super::gone::Gone;
 use super::plan::RestorePlan;
 use super::receive::{Arriving, ended};
 use super::source::StreamBackup;
-use crate::archive::{self, Archive, Level, Message, Sequences, Survey};
+use crate::archive::Sequences;
 use crate::jetstream::{Connection, RequestError, SnapshotOptions, StreamInfo};
-use crate::offline::message_digest;
 
 /// How long followers may take to have everything.
 const CURRENT_WITHIN: Duration = Duration::from_secs(300);
@@ -28,15 +27,13 @@ const CURRENT_FOR: Duration = Duration::from_secs(2);
 const LEADS_WITHIN: Duration = Duration::from_secs(120);
 /// The same leader is asked to step down so often, and no more: followers that were behind need the time.
 const ASKED_EVERY: Duration = Duration::from_secs(20);
+/// A replica that could not be read is read so often, and so often in all.
+const MOST_TRIES: u32 = 5;
+const MOST_PASSES: u32 = 15;
+/// The pause before.
+const BEFORE_COMPARING_AGAIN: Duration = Duration::from_millis(500);
 /// So many chunks wait to be compared.
 const CHUNKS_AHEAD: usize = 64;
-/// Digests are handed over in batches.
-const BATCH: usize = 512;
-/// So many batches are read ahead.
-const BATCHES_AHEAD: usize = 16;
-
-/// A message's sequence, and a digest of everything that belongs to it.
-type Sum = (u64, [u64; 4]);
 
 /// What a comparison found.
 #[derive(Debug, Clone, Default)]
@@ -61,7 +58,20 @@ pub(super) async fn compare(
     let mut compared = Compared::default();
     let info = current(connection, stream).await?;
     let Some(leader) = info.leader().map(str::to_owned) else {
-        compared.gone = compare_leader(connection, backup, plan, progress).await?;
+        let mut tries = 1;
+        compared.gone = loop {
+            match compare_leader(connection, backup, plan, progress).await {
+                Ok(gone) => break gone,
+                Err(error)
+                    if tries == MOST_TRIES || matches!(error, BackupError::Differs { .. }) =>
+                {
+                    return Err(error);
+                }
+                Err(error) => progress.note(&format!("{stream}: {error}; comparing it again")),
+            }
+            tries += 1;
+            pause_for(BEFORE_COMPARING_AGAIN).await;
+        };
         compared.replicas.push(String::new());
         return Ok(compared);
     };
@@ -69,9 +79,27 @@ pub(super) async fn compare(
     if every_replica {
         waiting.extend(info.followers().into_iter().map(str::to_owned));
     }
+    let mut passes = 0;
     while let Some(next) = waiting.first().cloned() {
+        passes += 1;
+        if passes > MOST_PASSES {
+            return Err(not_compared(
+                stream,
+                String::from("its leader changes all the time"),
+            ));
+        }
         let leader = lead(connection, stream, &waiting, &next).await?;
-        let gone = compare_leader(connection, backup, plan, progress).await?;
+        let gone = match compare_leader(connection, backup, plan, progress).await {
+            Ok(gone) => gone,
+            Err(error @ BackupError::Differs { .. }) => return Err(error),
+            // A snapshot may be torn, as those of backups are.
+            Err(error) if passes == MOST_PASSES => return Err(error),
+            Err(error) => {
+                progress.note(&format!("{stream}: {error}; comparing it again"));
+                pause_for(BEFORE_COMPARING_AGAIN).await;
+                continue;
+            }
+        };
         let after = connection.stream_info(stream).await;
         // With another leader in between, nobody knows whose messages these were.
         if after.is_ok_and(|info| info.leader() == Some(leader.as_str())) {
@@ -158,7 +186,7 @@ async fn lead(
     .map_err(|timed_out| not_compared(stream, format!("{wanted} does not lead: {timed_out}")))
 }
 
-fn not_compared(stream: &str, reason: String) -> BackupError {
+pub(super) fn not_compared(stream: &str, reason: String) -> BackupError {
     BackupError::NotCompared {
         stream: stream.to_owned(),
         source: RequestError::Unreadable {
@@ -245,127 +273,4 @@ async fn difference(
         .await
         .map(|found| found.map(|one| one.fingerprint()));
     format!("it has {found:?} where the backup has {expected:?} ({read:?})")
-}
-
-/// What a comparison of a leader's snapshot with an archive found.
-struct Outcome {
-    /// Messages of the archive that are not in the snapshot, or not alive in it.
-    missing: Sequences,
-    /// The first that is another one.
-    different: Option<u64>,
-}
-
-/// A snapshot against an archive.
-struct Comparison {
-    expected: Receiver<archive::Result<Vec<Sum>>>,
-    live: Sequences,
-    batch: std::vec::IntoIter<Sum>,
-    /// The next that is expected.
-    next: Option<Sum>,
-    failure: Option<archive::ArchiveError>,
-    missing: Vec<u64>,
-    different: Option<u64>,
-}
-
-impl Comparison {
-    fn of(archive: &Archive, live: Sequences) -> Self {
-        let (send, expected) = threads::sync_channel(BATCHES_AHEAD);
-        let (archive, wanted) = (archive.clone(), live.clone());
-        std::thread::spawn(move || {
-            let mut batch = Vec::with_capacity(BATCH);
-            let read = archive.messages(Some(&wanted), &mut |message| {
-                batch.push((message.sequence, message_digest(message)));
-                if batch.len() == BATCH && send.send(Ok(std::mem::take(&mut batch))).is_err() {
-                    // Nobody compares any further.
-                    return Ok(std::ops::ControlFlow::Break(()));
-                }
-                Ok(std::ops::ControlFlow::Continue(()))
-            });
-            let _unheard = send.send(read.map(|()| batch));
-        });
-        Self {
-            expected,
-            live,
-            batch: Vec::new().into_iter(),
-            next: None,
-            failure: None,
-            missing: Vec::new(),
-            different: None,
-        }
-    }
-
-    /// Compares everything that arrives.
-    fn run(mut self, input: Arriving) -> Result<Outcome> {
-        self.advance();
-        let mut see = |message: &Message<'_>| self.see(message);
-        let found = Archive::survey_arriving(input, Level::Content, None, &mut see)?;
-        while let Some((sequence, _)) = self.next {
-            self.missing.push(sequence);
-            self.advance();
-        }
-        if let Some(error) = self.failure {
-            return Err(error.into());
-        }
-        found.check()?;
-        let mut missing: Sequences = self.missing.into_iter().collect();
-        missing.extend(&Self::dead(&self.live, &found));
-        Ok(Outcome {
-            missing,
-            different: self.different,
-        })
-    }
-
-    /// Messages that are in the snapshot, and not alive in it.
-    fn dead(live: &Sequences, found: &Survey) -> Sequences {
-        match (live.first(), live.last()) {
-            (Some(first), Some(last)) if found.is_exact => {
-                let mut dead = Sequences::between_without(first, last, &[&found.live]);
-                dead.keep_only(live);
-                dead
-            }
-            _ => Sequences::default(),
-        }
-    }
-
-    fn advance(&mut self) {
-        loop {
-            if let Some(next) = self.batch.next() {
-                self.next = Some(next);
-                return;
-            }
-            match self.expected.recv() {
-                Ok(Ok(batch)) => self.batch = batch.into_iter(),
-                Ok(Err(error)) => {
-                    self.failure = Some(error);
-                    self.next = None;
-                    return;
-                }
-                Err(_) => {
-                    self.next = None;
-                    return;
-                }
-            }
-        }
-    }
-
-    fn see(&mut self, message: &Message<'_>) {
-        if !self.live.contains(message.sequence) {
-            // Deleted, or published since.
-            return;
-        }
-        while let Some((sequence, digest)) = self.next {
-            if sequence > message.sequence {
-                return;
-            }
-            if sequence == message.sequence {
-                if digest != message_digest(message) {
-                    self.different.get_or_insert(sequence);
-                }
-                self.advance();
-                return;
-            }
-            self.missing.push(sequence);
-            self.advance();
-        }
-    }
 }

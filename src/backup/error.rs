@@ -161,13 +161,21 @@ pub enum BackupError {
     },
     /// The stream was restored, but it could not be compared with the backup. It was kept: it
     /// may have taken new messages since.
-    #[error("stream {stream} was restored and kept, but not compared to its end: {source}")]
+    #[error(
+        "stream {stream} was restored and kept, but not compared to its end (the same command goes on with that): {source}"
+    )]
     NotCompared {
         /// The stream.
         stream: String,
         /// What went wrong.
         #[source]
         source: RequestError,
+    },
+    /// A stream that would be removed has taken new messages.
+    #[error("stream {stream} has taken new messages meanwhile, and is kept")]
+    TookMessages {
+        /// The stream.
+        stream: String,
     },
     /// The stream is restored and compared, and still has its mark.
     #[error(
@@ -243,6 +251,21 @@ impl BackupError {
             self,
             Self::Torn { .. } | Self::Lost { .. } | Self::NoLeader { .. }
         ) || self.is_of_the_link()
+    }
+
+    /// What this is, happening while a restored stream is compared: only a difference that was seen is
+    /// one, and anything else leaves open whether there is any.
+    pub(super) fn of_comparing(self, stream: &str) -> Self {
+        if matches!(self, Self::Differs { .. } | Self::NotCompared { .. }) {
+            return self;
+        }
+        Self::NotCompared {
+            stream: stream.to_owned(),
+            source: RequestError::Unreadable {
+                subject: String::from("comparing"),
+                reason: self.to_string(),
+            },
+        }
     }
 
     /// Whether there is no such stream.

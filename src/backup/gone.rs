@@ -8,6 +8,7 @@ use futures_util::StreamExt as _;
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use super::compare::not_compared;
 use super::error::{BackupError, Result};
 use super::plan::RestorePlan;
 use super::receive::ended;
@@ -68,6 +69,7 @@ impl Gone {
             return Ok(gone);
         }
         let facts = Facts::ask(connection, backup, plan).await?;
+        let evicted_at_most = facts.evicted_at_most;
         let (archive, wanted) = (backup.archive.clone(), missing.clone());
         let reading = tokio::task::spawn_blocking(move || {
             let mut messages = Vec::new();
@@ -79,16 +81,22 @@ impl Gone {
             read.map(|()| messages)
         });
         let reasons = ended(reading).await??;
-        let mut unexplained = Vec::new();
+        let (mut unexplained, mut unclear) = (Vec::new(), 0);
         for (sequence, reason) in reasons {
             match reason {
                 Some(Reason::Expired) => gone.expired += 1,
                 Some(Reason::Consumed) => gone.consumed += 1,
-                Some(Reason::Evicted) => gone.evicted += 1,
-                None => unexplained.push(sequence),
+                // Every newer message takes the place of one.
+                Some(Reason::Evicted) if gone.evicted < evicted_at_most => gone.evicted += 1,
+                Some(Reason::PerhapsConsumed) => unclear += 1,
+                Some(Reason::Evicted) | None => unexplained.push(sequence),
             }
         }
         find(connection, &plan.stream, unexplained).await?;
+        if unclear > 0 {
+            let reason = format!("{unclear} messages are gone that consumers may have consumed");
+            return Err(not_compared(&plan.stream, reason));
+        }
         Ok(gone)
     }
 }
@@ -134,6 +142,8 @@ async fn find(connection: &Connection, stream: &str, sequences: Vec<u64>) -> Res
 enum Reason {
     Expired,
     Consumed,
+    /// A consumer was given it; whether it acknowledged it is not told.
+    PerhapsConsumed,
     Evicted,
 }
 
@@ -142,10 +152,17 @@ struct Facts {
     now_ns: i64,
     max_age_ns: Option<i64>,
     has_ttls: bool,
-    /// How far the consumers are, where messages go once they are consumed.
-    consumed_to: u64,
-    /// Whether newer messages came, and the stream has a limit.
-    evicts: bool,
+    /// What each consumer has acknowledged and been given since the restore, where messages go once
+    /// they are consumed: after the first, up to the second, up to the third.
+    consumed: Vec<(u64, u64, u64)>,
+    /// Where the stream begins now.
+    first: u64,
+    /// Whether it is as full as it may be.
+    is_full: bool,
+    /// Whether each subject has a limit of its own.
+    per_subject: bool,
+    /// So many can have made way for newer ones.
+    evicted_at_most: u64,
 }
 
 impl Facts {
@@ -166,26 +183,39 @@ impl Facts {
         let keeps = config
             .get("retention")
             .is_none_or(|retention| retention == "limits");
-        let mut consumed_to = 0;
+        let mut consumed = Vec::new();
         if !keeps {
             let consumers = connection
                 .list_consumers(&plan.stream)
                 .await
                 .map_err(failed)?;
-            let places = consumers.infos.iter().map(|info| info.delivered.stream);
-            consumed_to = places.max().unwrap_or(0);
+            for info in consumers.infos {
+                let restored = plan.consumers.iter().find(|one| one.name == info.name);
+                let from = restored.map_or(0, |one| one.state.ack_floor.stream);
+                consumed.push((from, info.ack_floor.stream, info.delivered.stream));
+            }
         }
         let info = connection.stream_info(&plan.stream).await.map_err(failed)?;
-        let has_limit = ["max_msgs", "max_bytes", "max_msgs_per_subject"]
-            .iter()
-            .any(|field| number(field).is_some());
+        let state = info.state;
+        let newer = state.last_seq.saturating_sub(last_sequence(&backup.survey));
+        let reaches = |limit: Option<i64>, held: u64| {
+            let limit = limit.and_then(|limit| u64::try_from(limit).ok());
+            limit.is_some_and(|limit| held >= limit)
+        };
+        // The next message would not have fitted any more.
+        let average = state.bytes / state.messages.max(1);
+        let full_of_bytes = reaches(number("max_bytes"), state.bytes + 2 * average);
         let now_ns = OffsetDateTime::now_utc().unix_timestamp_nanos();
         Ok(Self {
             now_ns: i64::try_from(now_ns).unwrap_or(i64::MAX),
             max_age_ns: number("max_age"),
             has_ttls: config.get("allow_msg_ttl") == Some(&Value::Bool(true)),
-            consumed_to,
-            evicts: has_limit && info.state.last_seq > last_sequence(&backup.survey),
+            consumed,
+            first: state.first_seq,
+            is_full: newer > 0 && (reaches(number("max_msgs"), state.messages) || full_of_bytes),
+            per_subject: newer > 0 && number("max_msgs_per_subject").is_some(),
+            // A large one may take the place of several.
+            evicted_at_most: if full_of_bytes { u64::MAX } else { newer },
         })
     }
 
@@ -195,10 +225,20 @@ impl Facts {
         let is_over = |lives: &i64| message.time_ns.saturating_add(*lives) <= latest;
         if lives_ns.iter().flatten().any(is_over) {
             Some(Reason::Expired)
-        } else if message.sequence <= self.consumed_to {
+        } else if self
+            .consumed
+            .iter()
+            .any(|(from, acknowledged, _)| (from + 1..=*acknowledged).contains(&message.sequence))
+        {
             Some(Reason::Consumed)
-        } else if self.evicts {
+        } else if self.per_subject || (self.is_full && message.sequence < self.first) {
             Some(Reason::Evicted)
+        } else if self
+            .consumed
+            .iter()
+            .any(|(from, _, delivered)| (from + 1..=*delivered).contains(&message.sequence))
+        {
+            Some(Reason::PerhapsConsumed)
         } else {
             None
         }

@@ -22,6 +22,16 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 /// A mark that is set, and whoever set it is here as long as this lives.
 pub(super) struct Mark(Option<Presence>);
 
+/// Takes a mark out of a configuration: one that a backup brought along is not ours.
+pub(super) fn strip(config: &mut Map<String, Value>) {
+    if let Some(Value::Object(metadata)) = config.get_mut("metadata") {
+        metadata.remove(KEY);
+        if metadata.is_empty() {
+            config.remove("metadata");
+        }
+    }
+}
+
 impl Mark {
     /// Gets a mark ready. A sealed stream can't lose one again, and gets none.
     pub(super) async fn prepare(
@@ -42,26 +52,38 @@ impl Mark {
     pub(super) fn put_on(&self, config: &Map<String, Value>) -> Map<String, Value> {
         let mut marked = config.clone();
         if let Some(presence) = &self.0 {
-            let metadata = marked
-                .entry("metadata")
-                .or_insert_with(|| json!({}))
-                .as_object_mut();
-            if let Some(metadata) = metadata {
-                metadata.insert(KEY.to_owned(), Value::from(presence.subject()));
+            let metadata = marked.entry("metadata").or_insert_with(|| json!({}));
+            if !metadata.is_object() {
+                *metadata = json!({});
             }
+            metadata[KEY] = Value::from(presence.subject());
         }
         marked
+    }
+
+    /// Whether a stream has this very mark, so that it is what this restore began. Of a sealed one
+    /// that can't be told; it was made under a name that was free.
+    pub(super) fn is_on(&self, config: &Value) -> bool {
+        self.0.as_ref().is_none_or(|presence| {
+            let value = config["metadata"].get(KEY).and_then(Value::as_str);
+            value == Some(presence.subject())
+        })
     }
 }
 
 /// Removes the mark: from now on it is a stream like any other.
-pub(super) async fn remove(
-    connection: &Connection,
-    stream: &str,
-    config: &Map<String, Value>,
-) -> Result<()> {
+pub(super) async fn remove(connection: &Connection, stream: &str) -> Result<()> {
     until(REMOVED_WITHIN, || async {
-        match connection.update_stream(stream, &json!(config)).await {
+        // What it is configured as now: somebody may have changed it.
+        let mut config = match connection.stream_info(stream).await {
+            Ok(info) if !is_on(&info.config) => return Probe::Ready(()),
+            Ok(info) => info.config,
+            Err(error) => return Probe::Pending(error.to_string()),
+        };
+        if let Some(config) = config.as_object_mut() {
+            strip(config);
+        }
+        match connection.update_stream(stream, &config).await {
             Ok(info) if !is_on(&info.config) => Probe::Ready(()),
             Ok(_) => Probe::Pending(String::from("the mark is still there")),
             Err(error) => Probe::Pending(error.to_string()),

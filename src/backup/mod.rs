@@ -1,8 +1,12 @@
 //! The engine: one stream to a directory, and back, believed only after its content was compared.
 
 mod account;
+mod account_limits;
+mod account_place;
 mod before;
+mod clean_up;
 mod compare;
+mod comparison;
 mod complete;
 mod error;
 mod gone;

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::error::{BackupError, Result};
+use super::mark;
 
 /// The fields of a stream's configuration (`StreamConfig` in the server's `stream.go`).
 const FIELDS: [&str; 36] = [
@@ -93,6 +94,7 @@ impl Overrides {
         for (field, value) in &self.set {
             config.insert(field.clone(), value.clone());
         }
+        mark::strip(&mut config);
         Ok(config)
     }
 }
@@ -154,6 +156,15 @@ pub(super) fn losses(
             losses.push(format!(
                 "{field} {limit} is less than the {held} {what} of the backup: the server would \
                  evict messages; change it when the stream is restored"
+            ));
+        }
+    }
+    for field in ["retention", "first_seq"] {
+        let (before, after) = (own.get(field), config.get(field));
+        if before != after && after.is_some() {
+            losses.push(format!(
+                "another {field} would make the server drop messages; change it when the stream is \
+                 restored, or make a new one"
             ));
         }
     }

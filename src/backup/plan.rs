@@ -10,7 +10,7 @@ use super::overrides::{Overrides, losses};
 use super::restore::{ANSWERED_WITHIN, IfExists, RestoreOptions};
 use super::source::StreamBackup;
 use crate::archive::{Consumer, Form, Packing};
-use crate::jetstream::{AccountTotals, Connection, RequestError, StreamInfo};
+use crate::jetstream::{Connection, RequestError, StreamInfo};
 use crate::offline::Why;
 
 /// The first version that restores message archives, and streams that are kept in memory.
@@ -117,16 +117,21 @@ impl RestorePlan {
         })
     }
 
-    /// The configuration under the stream's name.
-    pub(super) fn named_config(&self) -> Map<String, Value> {
-        let mut config = self.config.clone();
-        config.insert(String::from("name"), Value::from(self.stream.as_str()));
-        config
+    /// A configuration's field as text.
+    pub(super) fn text(&self, field: &str) -> Option<&str> {
+        self.config.get(field)?.as_str()
     }
 
-    /// A configuration's field as text.
-    fn text(&self, field: &str) -> Option<&str> {
-        self.config.get(field)?.as_str()
+    /// Whether newer messages may take the place of older ones.
+    pub(super) fn has_limits(&self) -> bool {
+        ["max_msgs", "max_bytes", "max_msgs_per_subject"]
+            .iter()
+            .any(|field| {
+                self.config
+                    .get(*field)
+                    .and_then(Value::as_i64)
+                    .is_some_and(|one| one > 0)
+            })
     }
 
     /// Whether messages may be gone a moment after they were restored.
@@ -179,6 +184,12 @@ impl RestorePlan {
                 self.lacks.retain(|lack| !lack.starts_with(&place));
                 self.remarks.push(format!(
                     "consumer {} was ahead of the stream and is set back to its end, {last}",
+                    consumer.name
+                ));
+            } else if consumer.is_beyond(backup.survey.indexed_sequence) {
+                self.obstacles.push(format!(
+                    "consumer {} is ahead of the stream, and would not deliver what is published \
+                     next; --reset-consumers sets it back",
                     consumer.name
                 ));
             }
@@ -234,7 +245,9 @@ impl RestorePlan {
         let info = loop {
             match connection.stream_info(&self.stream).await {
                 Ok(info) => break info,
-                Err(error) if error.is_stream_not_found() => return Ok(()),
+                Err(error) if error.is_stream_not_found() => {
+                    return self.look_at_the_names(connection).await;
+                }
                 // A request may be lost. It took its time: this is no busy loop.
                 Err(RequestError::TimedOut { .. }) if began.elapsed() < ANSWERED_WITHIN => {}
                 Err(error) => {
@@ -243,8 +256,17 @@ impl RestorePlan {
                 }
             }
         };
-        if mark::is_on(&info.config) && if_exists != IfExists::Replace {
-            return self.look_at_the_mark(connection, &info).await;
+        if mark::is_on(&info.config) {
+            let is_abandoned = mark::is_abandoned(connection, &info.config).await;
+            if !is_abandoned {
+                let stream = self.stream.clone();
+                let reasons = String::from("another restore is at it");
+                return Err(BackupError::Refused { stream, reasons });
+            }
+            if if_exists != IfExists::Replace {
+                self.look_at_the_mark(&info);
+                return Ok(());
+            }
         }
         self.action = match if_exists {
             IfExists::Refuse => {
@@ -257,15 +279,21 @@ impl RestorePlan {
         Ok(())
     }
 
-    /// What another restore left, or is at.
-    async fn look_at_the_mark(&mut self, connection: &Connection, info: &StreamInfo) -> Result<()> {
-        if !mark::is_abandoned(connection, &info.config).await {
-            let stream = self.stream.clone();
-            return Err(BackupError::Refused {
-                stream,
-                reasons: String::from("another restore is at it"),
-            });
+    /// A cluster may list a name without a stream: one that a restore has taken.
+    async fn look_at_the_names(&mut self, connection: &Connection) -> Result<()> {
+        let asking = BackupError::request("looking for the stream's name");
+        let names = connection.stream_names().await.map_err(asking)?;
+        if names.contains(&self.stream) {
+            self.obstacles.push(String::from(
+                "its name is taken by a stream that can't be told anything about: a restore is under \
+                 way, or was given up; in that case delete the stream first",
+            ));
         }
+        Ok(())
+    }
+
+    /// What another restore left.
+    fn look_at_the_mark(&mut self, info: &StreamInfo) {
         self.action = if info.state.last_seq == 0 {
             self.remarks.push(String::from(
                 "a restore that was killed left an empty stream of that name, which is deleted",
@@ -277,7 +305,6 @@ impl RestorePlan {
             ));
             Action::Finish
         };
-        Ok(())
     }
 
     async fn look_at_subjects(&mut self, connection: &Connection) -> Result<()> {
@@ -313,52 +340,6 @@ impl RestorePlan {
         }
         self.obstacles.extend(self.beyond(&totals));
         Ok(())
-    }
-
-    /// What the account may not have any more.
-    fn beyond(&self, totals: &AccountTotals) -> Vec<String> {
-        let mut beyond = Vec::new();
-        let limits = totals.limits;
-        let limited = |limit: i64| u64::try_from(limit).ok();
-        if matches!(self.action, Action::Create)
-            && let Some(most) = limited(limits.max_streams)
-            && totals.streams >= most
-        {
-            beyond.push(format!(
-                "the account has {most} streams and may have no more"
-            ));
-        }
-        let (used, most, what) = if self.text("storage") == Some("memory") {
-            (totals.memory, limits.max_memory, "memory")
-        } else {
-            (totals.storage, limits.max_storage, "storage")
-        };
-        let reserved = self.config.get("max_bytes").and_then(Value::as_u64);
-        let needed = self.bytes.max(reserved.unwrap_or(0)) * self.replicas();
-        if let Some(most) = limited(most)
-            && most > 0
-            && used.saturating_add(needed) > most
-        {
-            beyond.push(format!(
-                "it needs {needed} bytes of {what} on all its replicas; the account uses {used} of {most}"
-            ));
-        }
-        if limits.max_bytes_required && reserved.is_none_or(|bytes| bytes == 0) {
-            beyond.push(String::from(
-                "the account's streams must say how large they may become (--set max_bytes=…)",
-            ));
-        }
-        let own = self.config.get("max_consumers").and_then(Value::as_i64);
-        for most in [own.unwrap_or(-1), limits.max_consumers] {
-            if let Some(most) = limited(most)
-                && most > 0
-                && self.consumers.len() as u64 > most
-            {
-                let count = self.consumers.len();
-                beyond.push(format!("it has {count} consumers, and may have {most}"));
-            }
-        }
-        beyond
     }
 
     /// Whoever publishes now is told that nobody listens, and what is published during the restore

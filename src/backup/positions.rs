@@ -1,9 +1,12 @@
 //! The consumers of a restored stream: each must be there, and stand where it stood.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use lifeboat_harness::wait::{Probe, until};
+use serde_json::Value;
 
+use super::compare::not_compared;
 use super::error::{BackupError, Result};
 use super::plan::RestorePlan;
 use super::source::StreamBackup;
@@ -26,20 +29,49 @@ pub(super) async fn find_consumers(
     let mut elsewhere = Vec::new();
     for expected in &plan.consumers {
         let consumer = connection.consumer(stream, &expected.name);
-        until(CONSUMERS_WITHIN, || async {
+        let is_missing = Cell::new(false);
+        let found = until(CONSUMERS_WITHIN, || async {
             match consumer.position().await {
                 Ok(_) => Probe::Ready(()),
-                Err(error) => Probe::Pending(error.to_string()),
+                Err(error) => {
+                    is_missing.set(error.is_consumer_not_found());
+                    Probe::Pending(error.to_string())
+                }
             }
-        })
-        .await
-        .map_err(|timed_out| BackupError::Differs {
-            stream: stream.clone(),
-            difference: format!("consumer {} is missing: {timed_out}", expected.name),
-        })?;
+        });
+        // Servers remove those that nobody uses, soon after they are restored.
+        let found = if is_fleeting(expected) {
+            let Ok(_) = consumer.position().await else {
+                continue;
+            };
+            Ok(())
+        } else {
+            found.await
+        };
+        if let Err(timed_out) = found {
+            let reason = format!("consumer {} is missing: {timed_out}", expected.name);
+            return Err(if is_missing.get() {
+                BackupError::Differs {
+                    stream: stream.clone(),
+                    difference: reason,
+                }
+            } else {
+                not_compared(stream, reason)
+            });
+        }
         elsewhere.extend(compare(connection, stream, expected, &backup.survey.live).await);
     }
     Ok(elsewhere)
+}
+
+/// Whether servers remove it when nobody uses it.
+fn is_fleeting(consumer: &Consumer) -> bool {
+    let durable = consumer.config.get("durable_name").and_then(Value::as_str);
+    let threshold = consumer
+        .config
+        .get("inactive_threshold")
+        .and_then(Value::as_i64);
+    durable.is_none_or(str::is_empty) || threshold.is_some_and(|threshold| threshold > 0)
 }
 
 /// How a consumer's place differs from where it should be, if it does.

@@ -20,8 +20,6 @@ use crate::offline::Digesting;
 /// So much may wait for the disk or for a core: more than a server sends unasked. Beyond that
 /// chunks are not acknowledged, which holds the server back.
 const BYTES_AHEAD: usize = 64 << 20;
-/// Chunks are at least this large, or few.
-const LEAST_CHUNK: usize = 64 << 10;
 
 /// An archive that was received, and what is in it.
 pub(super) struct Received {
@@ -36,13 +34,15 @@ pub(super) async fn receive(
     snapshot: &mut Snapshot,
     stream: &str,
     directory: &Path,
+    chunk_bytes: usize,
     progress: &Arc<dyn Progress>,
 ) -> Result<Received> {
     let path = directory.join("received.s2");
     let file = File::create_new(&path).map_err(BackupError::io("creating", &path))?;
-    let (to_disk, chunks) = mpsc::channel(BYTES_AHEAD / LEAST_CHUNK);
+    let ahead = (BYTES_AHEAD / chunk_bytes.max(1)).clamp(4, 4096);
+    let (to_disk, chunks) = mpsc::channel(ahead);
     let writing = tokio::task::spawn_blocking(move || write_down(file, chunks));
-    let (to_survey, chunks) = mpsc::channel(BYTES_AHEAD / LEAST_CHUNK);
+    let (to_survey, chunks) = mpsc::channel(ahead);
     let on_decoded = count_into(Arc::clone(progress));
     let surveying = tokio::task::spawn_blocking(move || {
         let input = Arriving::new(chunks);

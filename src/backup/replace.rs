@@ -17,7 +17,7 @@ use super::source::StreamBackup;
 use super::take::{BackupOptions, back_up_stream};
 use super::{Progress, remove_stream};
 use crate::jetstream::Connection;
-use crate::offline::Staging;
+use crate::offline::{AccountLook, Staging};
 
 /// How long the old stream may take to be gone.
 const REMOVED_WITHIN: Duration = Duration::from_secs(60);
@@ -29,7 +29,7 @@ pub(super) struct Replaced {
 }
 
 impl Replaced {
-    /// Saves the old stream, and deletes it when it is whole.
+    /// Saves the old stream, whole.
     pub(super) async fn save(
         connection: &Connection,
         backup: &StreamBackup,
@@ -59,8 +59,12 @@ impl Replaced {
                 ),
             });
         }
-        remove_stream(connection, stream, REMOVED_WITHIN).await?;
         Ok(Self { directory })
+    }
+
+    /// Deletes the old stream, which is saved.
+    pub(super) async fn remove(&self, connection: &Connection, stream: &str) -> Result<()> {
+        remove_stream(connection, stream, REMOVED_WITHIN).await
     }
 
     /// Puts the old stream back after a failure, which is returned.
@@ -71,9 +75,16 @@ impl Replaced {
         options: &RestoreOptions,
         progress: &dyn Progress,
     ) -> BackupError {
-        if matches!(failure, BackupError::NotCompared { .. }) {
-            // The new one is there.
-            return failure;
+        let is_there = matches!(
+            failure,
+            BackupError::NotCompared { .. } | BackupError::StillMarked { .. }
+        );
+        if is_there {
+            return BackupError::NotReplaced {
+                failure: Box::new(failure),
+                directory: self.directory,
+                returned: String::from("is not put back"),
+            };
         }
         progress.note(&format!("{failure}; putting the old stream back"));
         let returned = self.restore(connection, options, progress).await;
@@ -114,9 +125,14 @@ impl Replaced {
     }
 }
 
-/// A place beside the backup that tells what is in it.
+/// A place beside the backup that tells what is in it; not inside the backup of an account, whose
+/// streams would be one more.
 fn beside(backup: &Path, stream: &str) -> PathBuf {
     let format = format_description!("[year][month][day]-[hour][minute][second]");
     let now = OffsetDateTime::now_utc().format(format).unwrap_or_default();
-    backup.with_file_name(format!("{stream}-replaced-{now}"))
+    let name = format!("{stream}-replaced-{now}");
+    match backup.parent() {
+        Some(account) if AccountLook::is_account(account) => account.with_file_name(name),
+        Some(_) | None => backup.with_file_name(name),
+    }
 }

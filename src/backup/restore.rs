@@ -5,9 +5,10 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use lifeboat_harness::wait::pause_for;
+use futures_util::FutureExt as _;
 use serde_json::Value;
 
+use super::clean_up::{Begun, REMOVED_WITHIN, unless};
 use super::compare::{Compared, compare};
 use super::error::{BackupError, Result};
 use super::gone::Gone;
@@ -22,12 +23,8 @@ use super::source::StreamBackup;
 use super::{Progress, remove_stream};
 use crate::jetstream::{Connection, RestoreTransfer, RestoreTuning};
 
-/// How long what a failed restore began may take to be gone.
-const REMOVED_WITHIN: Duration = Duration::from_secs(60);
 /// How long it may take to learn whether a stream exists.
 pub(super) const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
-/// How long a name that was freed must stay free.
-const STAYS_GONE_FOR: Duration = Duration::from_secs(1);
 
 /// How to restore.
 #[derive(Debug, Clone)]
@@ -120,9 +117,14 @@ pub async fn restore_stream(
     stop: impl Future<Output = ()>,
 ) -> Result<RestoreSummary> {
     let began = Instant::now();
+    let stop = stop.shared();
     progress.phase("reading", None);
-    let backup = StreamBackup::open(directory).await?;
-    let plan = plan_restore(connection, &backup, options).await?;
+    let planning = async {
+        let backup = StreamBackup::open(directory).await?;
+        let plan = plan_restore(connection, &backup, options).await?;
+        Ok((backup, plan))
+    };
+    let (backup, plan) = unless(stop.clone(), planning).await?;
     plan.check()?;
     let summary = carry_out(connection, &backup, plan, options, progress, stop).await?;
     Ok(RestoreSummary {
@@ -157,6 +159,7 @@ pub(super) async fn carry_out(
     if summary.skipped {
         return Ok(summary);
     }
+    let stop = stop.shared();
     let work = Work {
         connection,
         backup,
@@ -165,10 +168,15 @@ pub(super) async fn carry_out(
         progress,
     };
     let compared = match plan.action {
-        Action::Finish => work.finish().await?,
+        Action::Finish => unless(stop, work.finish()).await?,
         Action::Replace => {
-            let outgoing = Outgoing::prepare(backup, &plan).await?;
-            let replaced = Replaced::save(connection, backup, &plan, options, progress).await?;
+            let saving = async {
+                let outgoing = Outgoing::prepare(backup, &plan).await?;
+                let saved = Replaced::save(connection, backup, &plan, options, progress).await?;
+                Ok((outgoing, saved))
+            };
+            let (outgoing, replaced) = unless(stop.clone(), saving).await?;
+            replaced.remove(connection, &plan.stream).await?;
             match work.put(outgoing, stop).await {
                 Ok(compared) => {
                     summary.old = Some(replaced.directory);
@@ -182,9 +190,10 @@ pub(super) async fn carry_out(
             }
         }
         Action::Create | Action::Clear | Action::Skip => {
-            let outgoing = Outgoing::prepare(backup, &plan).await?;
+            let preparing = Outgoing::prepare(backup, &plan);
+            let outgoing = unless(stop.clone(), preparing).await?;
             if plan.action == Action::Clear {
-                remove_stream(connection, &plan.stream, REMOVED_WITHIN).await?;
+                clear(connection, &plan.stream).await?;
             }
             work.put(outgoing, stop).await?
         }
@@ -194,6 +203,24 @@ pub(super) async fn carry_out(
     summary.gone = compared.gone;
     summary.lacks.extend(compared.consumers);
     Ok(summary)
+}
+
+/// Removes the empty stream that a killed restore left; looked at once more, for much may have
+/// happened since the plan was made.
+async fn clear(connection: &Connection, stream: &str) -> Result<()> {
+    let asking = BackupError::request(format!("looking at stream {stream} again"));
+    let info = match connection.stream_info(stream).await {
+        Err(error) if error.is_stream_not_found() => return Ok(()),
+        other => other.map_err(asking)?,
+    };
+    let is_left_over = info.state.last_seq == 0
+        && mark::is_on(&info.config)
+        && mark::is_abandoned(connection, &info.config).await;
+    if !is_left_over {
+        let stream = stream.to_owned();
+        return Err(BackupError::StreamExists { stream });
+    }
+    remove_stream(connection, stream, REMOVED_WITHIN).await
 }
 
 /// One stream to be put in its place.
@@ -212,7 +239,7 @@ impl Work<'_> {
         outgoing: Outgoing,
         stop: impl Future<Output = ()>,
     ) -> Result<Compared> {
-        let (connection, stream) = (self.connection, &self.plan.stream);
+        let connection = self.connection;
         let mark = Mark::prepare(connection, &self.plan.config).await?;
         let config = mark.put_on(&self.plan.config);
         // Its answer is awaited, whatever happens: without it nobody knows whose the name is.
@@ -220,7 +247,10 @@ impl Work<'_> {
         let mut transfer = match begun {
             Ok(transfer) => transfer,
             Err(Failure::Before(error)) => return Err(error),
-            Err(Failure::Within(error)) => return Err(clean_up(connection, stream, error).await),
+            Err(Failure::Within(error)) => {
+                let is_certain = false;
+                return Err(self.begun(&mark, is_certain).clean_up(error).await);
+            }
         };
         let outcome = tokio::select! {
             outcome = self.send_and_compare(outgoing, &mut transfer) => outcome,
@@ -232,8 +262,20 @@ impl Work<'_> {
             Err(Failure::Within(error)) => {
                 // When this fails the server hears nothing more from us either.
                 let _aborted = transfer.abort().await;
-                Err(clean_up(connection, stream, error).await)
+                let is_certain = true;
+                Err(self.begun(&mark, is_certain).clean_up(error).await)
             }
+        }
+    }
+
+    fn begun<'a>(&'a self, mark: &'a Mark, is_certain: bool) -> Begun<'a> {
+        let survey = &self.backup.survey;
+        Begun {
+            connection: self.connection,
+            stream: &self.plan.stream,
+            mark,
+            last_sequence: survey.last_sequence.max(survey.indexed_sequence),
+            is_certain,
         }
     }
 
@@ -263,10 +305,15 @@ impl Work<'_> {
             progress,
         } = *self;
         let every_replica = options.every_replica;
-        let mut compared = compare(connection, backup, plan, every_replica, progress).await?;
-        compared.consumers = find_consumers(connection, backup, plan).await?;
+        let stream = &plan.stream;
+        let mut compared = compare(connection, backup, plan, every_replica, progress)
+            .await
+            .map_err(|error| error.of_comparing(stream))?;
+        compared.consumers = find_consumers(connection, backup, plan)
+            .await
+            .map_err(|error| error.of_comparing(stream))?;
         if plan.config.get("sealed") != Some(&Value::Bool(true)) {
-            mark::remove(connection, &plan.stream, &plan.named_config()).await?;
+            mark::remove(connection, stream).await?;
         }
         Ok(compared)
     }
@@ -295,27 +342,6 @@ impl From<BackupError> for Failure {
             Self::Before(error)
         } else {
             Self::Within(error)
-        }
-    }
-}
-
-/// Deletes what a failed restore began. What had arrived when it was aborted may become a
-/// stream a moment later, so the name must stay free.
-async fn clean_up(connection: &Connection, stream: &str, failure: BackupError) -> BackupError {
-    let began = Instant::now();
-    loop {
-        if let Err(removal) = remove_stream(connection, stream, REMOVED_WITHIN).await {
-            return BackupError::LeftBehind {
-                stream: stream.to_owned(),
-                failure: Box::new(failure),
-                removal: Box::new(removal),
-            };
-        }
-        pause_for(STAYS_GONE_FOR).await;
-        let names = connection.stream_names().await.unwrap_or_default();
-        let is_gone = !names.iter().any(|name| name == stream);
-        if is_gone || began.elapsed() > REMOVED_WITHIN {
-            return failure;
         }
     }
 }

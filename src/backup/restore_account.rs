@@ -10,6 +10,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::Value;
 
 use super::account::AccountProgress;
+use super::clean_up::unless;
 use super::error::{BackupError, Result};
 use super::plan::{Action, RestorePlan, plan_restore};
 use super::restore::{RestoreOptions, RestoreSummary, carry_out};
@@ -117,6 +118,12 @@ pub async fn plan_account(
     for name in names {
         let path = directory.join(name);
         let backup = StreamBackup::open(&path).await?;
+        if backup.stream() != name {
+            return Err(BackupError::NotABackup {
+                path,
+                reason: format!("it holds stream {}", backup.stream()),
+            });
+        }
         match plan_restore(connection, &backup, &options.stream).await {
             Ok(one) => plans.push((path, one)),
             Err(BackupError::StreamExists { stream }) => taken.push(stream),
@@ -227,14 +234,21 @@ async fn one_stream(
     stop: impl Future<Output = ()>,
 ) -> Result<RestoreSummary> {
     let began = Instant::now();
+    let stop = stop.shared();
+    if stop.clone().now_or_never().is_some() {
+        return Err(BackupError::Interrupted);
+    }
     let watched = progress.stream(&plan.stream);
     watched.phase("reading", None);
     if plan.action == Action::Skip {
         watched.note(&format!("{} exists and stays as it is", plan.stream));
     }
     // Opened again: a plan keeps no archive's survey in memory.
-    let backup = StreamBackup::open(path).await?;
-    let done = carry_out(connection, &backup, plan, &options.stream, &*watched, stop).await?;
+    let backup = unless(stop.clone(), StreamBackup::open(path)).await?;
+    // Each stream that is replaced is saved to a directory of its own.
+    let mut own = options.stream.clone();
+    own.keep_old = own.keep_old.map(|directory| directory.join(&plan.stream));
+    let done = carry_out(connection, &backup, plan, &own, &*watched, stop).await?;
     Ok(RestoreSummary {
         elapsed: began.elapsed(),
         ..done

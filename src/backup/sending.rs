@@ -101,9 +101,10 @@ pub(super) fn compare_state(
             (first.saturating_add(newer)..=last.saturating_add(newer)).contains(&found.last_seq)
         }
         // Some may be gone again; which ones, and why, the comparison tells.
-        None => plan.forgets() && found.last_seq >= first.min(last),
+        None => false,
     };
-    if is_so || (plan.forgets() && found.last_seq >= first.min(last)) {
+    let forgets = plan.forgets() || (plan.has_limits() && found.last_seq > last);
+    if is_so || (forgets && found.last_seq >= first.min(last)) {
         return Ok(());
     }
     Err(BackupError::Differs {

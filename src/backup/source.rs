@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::error::{BackupError, Result};
 use super::receive::ended;
-use crate::archive::{Archive, Kind, Level, Survey};
+use crate::archive::{Archive, ArchiveError, Kind, Level, Survey};
 use crate::offline::{Look, Manifest, SavedConsumer, examine};
 
 /// A backup that was opened and read to its end.
@@ -54,7 +54,9 @@ impl StreamBackup {
         if let Some(defect) = defects.clone().find(|defect| defect.kind == Kind::Manifest) {
             return Err(wrong(defect.to_string()));
         }
-        examined.defects.check()?;
+        if let Some(defect) = examined.defects.first_damage_of_content() {
+            return Err(ArchiveError::Damaged(defect.clone()).into());
+        }
         let lacks = examined.lacks();
         let (Some(archive), Some(survey)) = (look.archive.clone(), examined.survey) else {
             return Err(wrong(String::from("it has no archive")));

@@ -17,7 +17,7 @@ use super::complete;
 use super::error::{BackupError, Result};
 use super::read_out::read_out;
 use super::receive::{Received, receive};
-use crate::archive::{BackupLayout, CONSUMERS_FILE, MANIFEST_FILE};
+use crate::archive::{ArchiveError, BackupLayout, CONSUMERS_FILE, MANIFEST_FILE};
 use crate::jetstream::{Connection, SnapshotOptions, StreamState};
 use crate::offline::{Manifest, Method, SavedConsumer, Staging};
 
@@ -167,13 +167,13 @@ async fn attempt(
         figures,
         method,
     } = taken;
-    received
-        .survey
-        .check()
-        .map_err(|defect| BackupError::Torn {
+    if let Some(defect) = received.survey.defects.first_damage_of_content() {
+        return Err(BackupError::Torn {
             stream: stream.to_owned(),
-            defect,
-        })?;
+            defect: ArchiveError::Damaged(defect.clone()),
+        });
+    }
+
     let removed_meanwhile = complete::check(connection, stream, &figures, &received.survey).await?;
     let difference = if options.no_consumers {
         super::before::Difference::default()
@@ -197,6 +197,8 @@ async fn attempt(
         missing_consumers: difference.missing,
         saved_consumers_sha256,
         removed_meanwhile,
+        stream_created: before.info.created.clone(),
+        without_consumers: options.no_consumers,
         method,
         server: connection.server_version(),
         taken_at: OffsetDateTime::now_utc()
@@ -237,7 +239,14 @@ async fn save(
     let directory = staging.path();
     match connection.snapshot(stream, options).await {
         Ok(mut snapshot) => {
-            let received = receive(&mut snapshot, stream, directory, progress).await?;
+            let received = receive(
+                &mut snapshot,
+                stream,
+                directory,
+                options.chunk(connection),
+                progress,
+            )
+            .await?;
             let figures = snapshot
                 .figures()
                 .map_err(BackupError::request("reading the stream's state"))?;

@@ -15,6 +15,7 @@ pub struct Connect {
         short = 's',
         value_name = "URL",
         env = "NATS_URL",
+        hide_env_values = true,
         value_delimiter = ','
     )]
     pub server: Vec<String>,
@@ -25,7 +26,7 @@ pub struct Connect {
     #[arg(long, value_name = "NAME", env = "NATS_CONTEXT")]
     pub context: Option<String>,
     /// User name; without a password it is taken for a token
-    #[arg(long, env = "NATS_USER")]
+    #[arg(long, env = "NATS_USER", hide_env_values = true)]
     pub user: Option<String>,
     /// Password
     #[arg(long, env = "NATS_PASSWORD", hide_env_values = true)]

@@ -258,7 +258,9 @@ fn exit_of_backup(error: &BackupError) -> Exit {
         BackupError::NothingToDo { .. } => Exit::Usage,
         BackupError::Unreadable { .. } => Exit::Unsupported,
         BackupError::NotGone { .. } | BackupError::NoLeader { .. } => Exit::NotReady,
-        BackupError::NotCompared { .. } | BackupError::StillMarked { .. } => Exit::Inconclusive,
+        BackupError::NotCompared { .. }
+        | BackupError::StillMarked { .. }
+        | BackupError::TookMessages { .. } => Exit::Inconclusive,
         BackupError::Interrupted => Exit::Interrupted,
         BackupError::Io { .. } => Exit::Unexpected,
     }

@@ -51,10 +51,9 @@ pub(super) async fn run(options: RestoreAccount) -> Outcome {
     for (name, error) in &done.failed {
         ui::say(&format!("error: {name}: {error}"));
     }
-    Ok(match done.failed.values().next() {
-        Some(error) => exit_of_backup(error),
-        None => incomplete,
-    })
+    let worst = done.failed.values().map(exit_of_backup);
+    let worst = worst.max_by_key(|exit| *exit as u8);
+    Ok(worst.unwrap_or(incomplete))
 }
 
 fn dry_run(plan: &AccountPlan, json: bool) -> Outcome {

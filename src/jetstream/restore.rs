@@ -74,6 +74,8 @@ pub struct RestoreTransfer {
     /// What the next chunk should have.
     chunk_bytes: usize,
     last_answer: Instant,
+    /// Everything was sent, and the server is loading it.
+    is_loading: bool,
 }
 
 #[derive(Deserialize)]
@@ -113,6 +115,7 @@ impl Connection {
             sent: 0,
             chunk_bytes: FIRST_CHUNK.min(tuning.chunk_bytes),
             last_answer: Instant::now(),
+            is_loading: false,
             tuning,
             times_connected,
         })
@@ -150,7 +153,9 @@ impl RestoreTransfer {
             self.take_answer().await?;
         }
         self.publish(Bytes::new()).await?;
+        self.is_loading = true;
         let answer = self.next_answer(LOADED_WITHIN).await?;
+        self.is_loading = false;
         self.check_status(&answer)?;
         decode(&self.subject, &answer.payload)
     }
@@ -161,7 +166,12 @@ impl RestoreTransfer {
     ///
     /// # Errors
     /// When the connection is gone, or the server goes on listening.
-    pub async fn abort(&self) -> Result<()> {
+    pub async fn abort(&mut self) -> Result<()> {
+        if self.is_loading {
+            // Nothing stops a server that has everything: the stream comes, and can be deleted then.
+            let _answer = self.next_answer(LOADED_WITHIN).await;
+            return Ok(());
+        }
         let client = self.connection.client();
         let nonsense = Bytes::from_static(b"abort");
         let began = Instant::now();

@@ -14,7 +14,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const PING_EVERY: Duration = Duration::from_secs(2);
 
 /// Where to connect, and as whom.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct ConnectSettings {
     /// Addresses such as `nats://127.0.0.1:4222`; any of them will do.
     pub servers: Vec<String>,
@@ -68,6 +68,13 @@ pub struct Tls {
     pub client: Option<(PathBuf, PathBuf)>,
     /// The handshake comes before the server says anything.
     pub first: bool,
+}
+
+impl fmt::Debug for ConnectSettings {
+    /// Secrets do not belong into logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} as {:?}", self.shown(), self.login)
+    }
 }
 
 impl fmt::Debug for Login {

@@ -41,6 +41,12 @@ pub struct Manifest {
     /// reached: neither the backup nor the stream has them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub removed_meanwhile: u64,
+    /// When the stream was made, RFC 3339, which tells it from another of the same name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream_created: Option<String>,
+    /// Whether its consumers were left out on purpose.
+    #[serde(default)]
+    pub without_consumers: bool,
     /// How it was taken.
     #[serde(default)]
     pub method: Method,
@@ -82,6 +88,8 @@ impl Manifest {
             missing_consumers: Vec::new(),
             saved_consumers_sha256: None,
             removed_meanwhile: 0,
+            stream_created: None,
+            without_consumers: false,
             method: Method::Snapshot,
             metadata_sha256: String::new(),
             converted_from: None,
