@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
+use glob::Pattern;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -83,19 +84,11 @@ pub async fn back_up_account(
     progress: &dyn AccountProgress,
 ) -> Result<AccountSummary> {
     let began = Instant::now();
-    let place = Place::open(target, options.resume)?;
+    let mut place = Place::open(target, options.resume)?;
+    let options = &place.remember(options)?;
     let plan = Plan::make(connection, options).await?;
     progress.begin(plan.names.len());
-    let mut record = AccountRecord::begin(plan.counts, now());
-    if let Some(earlier) = &place.earlier {
-        record.began_at.clone_from(&earlier.began_at);
-        // What was saved then and is there still counts, whatever is asked for now.
-        for (name, stream) in &earlier.streams {
-            if matches!(stream, StreamRecord::Saved { .. }) && place.path.join(name).is_dir() {
-                record.streams.insert(name.clone(), stream.clone());
-            }
-        }
-    }
+    let record = begin_record(&place, &plan, options)?;
     let mut summary = AccountSummary {
         directory: target.to_owned(),
         record,
@@ -104,8 +97,9 @@ pub async fn back_up_account(
         elapsed: Duration::ZERO,
     };
     let mut first_failure = None;
+    let within = place.path.clone();
     let work = plan.names.iter().map(|name| {
-        let path = place.path.join(name);
+        let path = within.join(name);
         async move {
             let outcome = one_stream(connection, name, &path, options, progress).await;
             (name.clone(), outcome)
@@ -115,7 +109,8 @@ pub async fn back_up_account(
     while let Some((name, outcome)) = work.next().await {
         let streams = &mut summary.record.streams;
         match outcome {
-            Ok(Outcome::Taken(taken)) => {
+            Ok(Outcome::Taken(mut taken)) => {
+                taken.directory = target.join(&name);
                 progress.saved(&taken);
                 streams.insert(name.clone(), recorded(&taken.manifest, taken.lacks()));
                 summary.taken.insert(name, *taken);
@@ -140,7 +135,6 @@ pub async fn back_up_account(
     if let Some(error) = first_failure
         && summary.record.saved().next().is_none()
     {
-        place.give_up();
         return Err(error);
     }
     reconcile(connection, options, &plan, &place.path, &mut summary.record).await?;
@@ -150,6 +144,26 @@ pub async fn back_up_account(
     place.finish(target)?;
     summary.elapsed = began.elapsed();
     Ok(summary)
+}
+
+/// A record with nothing saved yet but what an earlier run saved; it tells what was asked for, should
+/// this one be interrupted.
+fn begin_record(place: &Place, plan: &Plan, options: &AccountOptions) -> Result<AccountRecord> {
+    let mut record = AccountRecord::begin(plan.counts, now());
+    let texts = |patterns: &[Pattern]| patterns.iter().map(ToString::to_string).collect();
+    record.include = texts(&options.names.include);
+    record.exclude = texts(&options.names.exclude);
+    place.note(&record)?;
+    if let Some(earlier) = &place.earlier {
+        record.began_at.clone_from(&earlier.began_at);
+        // What was saved then and is there still counts, whatever is asked for now.
+        for (name, stream) in &earlier.streams {
+            if matches!(stream, StreamRecord::Saved { .. }) && place.path.join(name).is_dir() {
+                record.streams.insert(name.clone(), stream.clone());
+            }
+        }
+    }
+    Ok(record)
 }
 
 /// What the account has, and what of that is asked for.

@@ -4,6 +4,9 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use glob::Pattern;
+
+use super::account::AccountOptions;
 use super::error::{BackupError, Result};
 use crate::offline::{
     AccountLook, AccountRecord, OfflineError, Staging, finish, sweep, unfinished,
@@ -61,19 +64,51 @@ impl Place {
         })
     }
 
-    /// Gives it its name.
-    pub(super) fn finish(&self, target: &Path) -> Result<()> {
+    /// What was asked for when it was begun, where nothing is said now.
+    pub(super) fn remember(&self, options: &AccountOptions) -> Result<AccountOptions> {
+        let mut options = options.clone();
+        let begun = AccountLook::at(&self.path)
+            .ok()
+            .and_then(|look| look.record);
+        if let Some(begun) = begun.filter(|_| !options.names.is_choosy()) {
+            let read = |texts: &[String]| -> Result<Vec<Pattern>> {
+                let patterns = texts.iter().map(|text| Pattern::new(text));
+                let patterns: Result<Vec<_>, _> = patterns.collect();
+                patterns.map_err(|error| BackupError::NotABackup {
+                    path: self.path.clone(),
+                    reason: error.to_string(),
+                })
+            };
+            options.names.include = read(&begun.include)?;
+            options.names.exclude = read(&begun.exclude)?;
+        }
+        Ok(options)
+    }
+
+    /// Writes down what is begun, where it is not finished.
+    pub(super) fn note(&self, record: &AccountRecord) -> Result<()> {
         if self.is_new {
-            finish(&self.path, target)?;
+            record.write(&self.path)?;
         }
         Ok(())
     }
 
-    /// Removes it, when there is nothing in it.
-    pub(super) fn give_up(&self) {
+    /// Gives it its name.
+    pub(super) fn finish(&mut self, target: &Path) -> Result<()> {
         if self.is_new {
-            // One that is not empty stays, for it can be continued.
-            let _kept = fs::remove_dir(&self.path);
+            finish(&self.path, target)?;
+            self.is_new = false;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Place {
+    /// One in which no stream is saved is of no use to anybody.
+    fn drop(&mut self) {
+        let look = AccountLook::at(&self.path);
+        if self.is_new && look.is_ok_and(|look| look.streams.is_empty()) {
+            let _removed = fs::remove_dir_all(&self.path);
         }
     }
 }

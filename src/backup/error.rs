@@ -231,11 +231,15 @@ impl From<OfflineError> for BackupError {
             OfflineError::NotABackup { path, reason } => Self::NotABackup { path, reason },
             OfflineError::Archive(error) => Self::Archive(error),
             OfflineError::Io { what, source } => Self::Io { what, source },
+            wrong @ (OfflineError::NotThere { .. } | OfflineError::Argument { .. }) => {
+                Self::NothingToDo {
+                    reason: wrong.to_string(),
+                }
+            }
             other @ (OfflineError::NoConfiguration { .. }
             | OfflineError::InMemory { .. }
             | OfflineError::Refused { .. }
-            | OfflineError::Differs { .. }
-            | OfflineError::Argument { .. }) => Self::Io {
+            | OfflineError::Differs { .. }) => Self::Io {
                 what: String::from("working with a backup"),
                 source: io::Error::other(other),
             },

@@ -5,47 +5,119 @@ use serde_json::{Map, Value};
 use super::error::{BackupError, Result};
 use super::mark;
 
+/// What a field of a stream's configuration holds.
+#[derive(Debug, Clone, Copy)]
+enum Holds {
+    Flag,
+    Number,
+    /// A number of bytes.
+    Size,
+    /// Nanoseconds.
+    Duration,
+    /// One of these words, or any when there is none.
+    Word(&'static [&'static str]),
+    /// Words in a list.
+    Words,
+    /// JSON.
+    Object,
+}
+
 /// The fields of a stream's configuration (`StreamConfig` in the server's `stream.go`).
-const FIELDS: [&str; 36] = [
-    "allow_atomic",
-    "allow_batched",
-    "allow_direct",
-    "allow_msg_counter",
-    "allow_msg_schedules",
-    "allow_msg_ttl",
-    "allow_rollup_hdrs",
-    "compression",
-    "consumer_limits",
-    "deny_delete",
-    "deny_purge",
-    "description",
-    "discard",
-    "discard_new_per_subject",
-    "duplicate_window",
-    "first_seq",
-    "max_age",
-    "max_bytes",
-    "max_consumers",
-    "max_msg_size",
-    "max_msgs",
-    "max_msgs_per_subject",
-    "metadata",
-    "mirror",
-    "mirror_direct",
-    "no_ack",
-    "num_replicas",
-    "persist_mode",
-    "placement",
-    "republish",
-    "retention",
-    "sealed",
-    "sources",
-    "storage",
-    "subject_transform",
-    "subjects",
+const FIELDS: [(&str, Holds); 37] = [
+    ("allow_atomic", Holds::Flag),
+    ("allow_batched", Holds::Flag),
+    ("allow_direct", Holds::Flag),
+    ("allow_msg_counter", Holds::Flag),
+    ("allow_msg_schedules", Holds::Flag),
+    ("allow_msg_ttl", Holds::Flag),
+    ("allow_rollup_hdrs", Holds::Flag),
+    ("compression", Holds::Word(&["none", "s2"])),
+    ("consumer_limits", Holds::Object),
+    ("deny_delete", Holds::Flag),
+    ("deny_purge", Holds::Flag),
+    ("description", Holds::Word(&[])),
+    ("discard", Holds::Word(&["old", "new"])),
+    ("discard_new_per_subject", Holds::Flag),
+    ("duplicate_window", Holds::Duration),
+    ("first_seq", Holds::Number),
+    ("max_age", Holds::Duration),
+    ("max_bytes", Holds::Size),
+    ("max_consumers", Holds::Number),
+    ("max_msg_size", Holds::Size),
+    ("max_msgs", Holds::Number),
+    ("max_msgs_per_subject", Holds::Number),
+    ("metadata", Holds::Object),
+    ("mirror", Holds::Object),
+    ("mirror_direct", Holds::Flag),
+    ("no_ack", Holds::Flag),
+    ("num_replicas", Holds::Number),
+    ("persist_mode", Holds::Word(&[])),
+    ("placement", Holds::Object),
+    ("republish", Holds::Object),
+    (
+        "retention",
+        Holds::Word(&["limits", "interest", "workqueue"]),
+    ),
+    ("sealed", Holds::Flag),
+    ("sources", Holds::Object),
+    ("storage", Holds::Word(&["file", "memory"])),
+    ("subject_delete_marker_ttl", Holds::Duration),
+    ("subject_transform", Holds::Object),
+    ("subjects", Holds::Words),
 ];
-/// Another that is a duration in nanoseconds, like `max_age` and `duplicate_window`.
-const MARKER_TTL: &str = "subject_delete_marker_ttl";
+
+impl Holds {
+    /// Reads a value as it is typed.
+    fn read(self, text: &str) -> Result<Value, String> {
+        let json = serde_json::from_str::<Value>(text).ok();
+        let json_that = |is_so: fn(&Value) -> bool, what: &str| {
+            json.clone()
+                .filter(is_so)
+                .ok_or_else(|| format!("{text} is not {what}"))
+        };
+        match self {
+            Self::Flag => json_that(Value::is_boolean, "true or false"),
+            Self::Number => json_that(Value::is_i64, "a number"),
+            Self::Size => match json.filter(Value::is_i64) {
+                Some(number) => Ok(number),
+                None => size(text).ok_or_else(|| format!("{text} is no size, such as 10MiB")),
+            },
+            Self::Duration => match json.filter(Value::is_i64) {
+                Some(number) => Ok(number),
+                None => humantime::parse_duration(text)
+                    .map(|duration| {
+                        Value::from(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+                    })
+                    .map_err(|error| format!("{text} is no duration, such as 24h: {error}")),
+            },
+            Self::Word(words) if words.is_empty() || words.contains(&text) => Ok(Value::from(text)),
+            Self::Word(words) => Err(format!("{text} is none of {}", words.join(", "))),
+            Self::Words => match json.filter(Value::is_array) {
+                Some(list) => Ok(list),
+                None => Ok(text.split(',').map(str::trim).collect()),
+            },
+            Self::Object => json_that(|json| json.is_object() || json.is_array(), "JSON"),
+        }
+    }
+}
+
+/// A number of bytes with a unit.
+fn size(text: &str) -> Option<Value> {
+    let at = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(at);
+    let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        "t" | "tb" | "tib" => 1 << 40,
+        _ => return None,
+    };
+    number
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(factor)
+        .map(Value::from)
+}
 
 /// What is to be changed.
 #[derive(Debug, Clone, Default)]
@@ -99,10 +171,10 @@ impl Overrides {
     }
 }
 
-/// Reads `key=value`: JSON where it is some, a duration where one belongs, else text.
+/// Reads `field=value`.
 ///
 /// # Errors
-/// When there is no such field in a stream's configuration.
+/// When there is no such field in a stream's configuration, or it can't hold that.
 pub fn read_setting(text: &str) -> Result<(String, Value), String> {
     let (field, value) = text
         .split_once('=')
@@ -110,33 +182,34 @@ pub fn read_setting(text: &str) -> Result<(String, Value), String> {
     if field == "name" {
         return Err(String::from("a stream gets another name by --rename"));
     }
-    if !FIELDS.contains(&field) && field != MARKER_TTL {
-        let near = FIELDS
-            .iter()
-            .max_by(|a, b| {
-                let nearness = |one: &str| strsim::jaro_winkler(one, field);
-                nearness(a).total_cmp(&nearness(b))
-            })
-            .unwrap_or(&"max_age");
-        return Err(format!(
-            "a stream's configuration has no field {field}; is {near} meant?"
-        ));
+    if let Some((_, holds)) = FIELDS.iter().find(|(name, _)| *name == field) {
+        return Ok((field.to_owned(), holds.read(value)?));
     }
-    let is_duration = ["max_age", "duplicate_window", MARKER_TTL].contains(&field);
-    if is_duration && let Ok(duration) = humantime::parse_duration(value) {
-        let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        return Ok((field.to_owned(), Value::from(nanoseconds)));
-    }
-    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
-    Ok((field.to_owned(), value))
+    let near = FIELDS
+        .iter()
+        .map(|(name, _)| (strsim::jaro_winkler(name, field), *name));
+    let near = near.max_by(|a, b| a.0.total_cmp(&b.0));
+    let hint = near.filter(|(nearness, _)| *nearness > 0.8);
+    let hint = hint.map_or_else(String::new, |(_, name)| format!("; is {name} meant?"));
+    Err(format!(
+        "a stream's configuration has no field {field}{hint}"
+    ))
+}
+
+/// What a stream holds, as far as limits look at it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held {
+    pub(super) messages: u64,
+    pub(super) bytes: u64,
+    /// How old its first message is, in nanoseconds.
+    pub(super) age_ns: u64,
 }
 
 /// What a changed configuration would make the server evict: it says nothing, and does.
 pub(super) fn losses(
     own: &Map<String, Value>,
     config: &Map<String, Value>,
-    messages: u64,
-    bytes: u64,
+    held: Held,
 ) -> Vec<String> {
     let limit = |config: &Map<String, Value>, field: &str| {
         let limit = config.get(field).and_then(Value::as_u64);
@@ -144,9 +217,18 @@ pub(super) fn losses(
     };
     let mut losses = Vec::new();
     let evicts = config.get("discard").is_none_or(|discard| discard != "new");
+    if let Some(age) = limit(config, "max_age")
+        && age < held.age_ns
+        && config.get("max_age") != own.get("max_age")
+    {
+        losses.push(String::from(
+            "max_age is less than the age of the backup's messages, which would expire at once; \
+             change it when the stream is restored",
+        ));
+    }
     for (field, held, what) in [
-        ("max_msgs", messages, "messages"),
-        ("max_bytes", bytes, "bytes"),
+        ("max_msgs", held.messages, "messages"),
+        ("max_bytes", held.bytes, "bytes"),
     ] {
         if let Some(limit) = limit(config, field)
             && limit < held
@@ -202,7 +284,18 @@ mod tests {
         assert_eq!(read(r#"subjects=["a","b"]"#), json!(["a", "b"]));
         assert!(read_setting("max_mgs=1").unwrap_err().contains("max_msgs"));
         assert!(read_setting("name=x").unwrap_err().contains("--rename"));
-        assert!(read_setting("max_age").is_err());
+        assert_eq!(read("subjects=a.>, b"), json!(["a.>", "b"]));
+        assert_eq!(read("max_bytes=2MiB"), json!(2 << 20));
+        for wrong in [
+            "max_age",
+            "max_age=banana",
+            "retention=foo",
+            "max_msgs=many",
+            "sealed=1",
+            "nope=1",
+        ] {
+            assert!(read_setting(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
@@ -212,11 +305,18 @@ mod tests {
         let changed = |field: &str, value: u64| {
             let mut config = own.clone();
             config.insert(field.to_owned(), json!(value));
-            losses(own, &config, 54, 1000)
+            let held = Held {
+                messages: 54,
+                bytes: 1000,
+                age_ns: 77,
+            };
+            losses(own, &config, held)
         };
         assert_eq!(changed("max_msgs", 54), [""; 0]);
         assert_eq!(changed("max_msgs", 53).len(), 1);
         assert_eq!(changed("max_bytes", 999).len(), 1);
         assert_eq!(changed("max_msgs_per_subject", 5).len(), 1);
+        assert_eq!(changed("max_age", 76).len(), 1);
+        assert_eq!(changed("max_age", 78).len(), 0);
     }
 }

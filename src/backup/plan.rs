@@ -6,9 +6,10 @@ use serde_json::{Map, Value};
 
 use super::error::{BackupError, Result};
 use super::mark;
-use super::overrides::{Overrides, losses};
+use super::overrides::{Held, Overrides, losses};
 use super::restore::{ANSWERED_WITHIN, IfExists, RestoreOptions};
 use super::source::StreamBackup;
+use super::take::check_name;
 use crate::archive::{Consumer, Form, Packing};
 use crate::jetstream::{Connection, RequestError, StreamInfo};
 use crate::offline::Why;
@@ -43,6 +44,8 @@ pub struct RestorePlan {
     pub obstacles: Vec<String>,
     /// What is worth knowing.
     pub remarks: Vec<String>,
+    /// Whether somebody published to its subjects.
+    pub is_published_to: bool,
 }
 
 /// What is done with the name of a stream that is restored.
@@ -76,11 +79,21 @@ pub async fn plan_restore(
         .rename
         .clone()
         .unwrap_or_else(|| backup.stream().to_owned());
+    check_name(&stream)?;
     let (messages, bytes) = (backup.survey.live.len(), backup.bytes());
     let mut plan = RestorePlan {
         action: Action::Create,
-        obstacles: losses(own, &config, messages, bytes),
+        obstacles: losses(
+            own,
+            &config,
+            Held {
+                messages,
+                bytes,
+                age_ns: if messages > 0 { backup.age_ns() } else { 0 },
+            },
+        ),
         remarks: Vec::new(),
+        is_published_to: false,
         form: Form::Tar,
         rewritten: None,
         consumers: Vec::new(),
@@ -93,6 +106,9 @@ pub async fn plan_restore(
     plan.choose_consumers(backup, options.reset_consumers);
     plan.choose_form(connection, backup, overrides);
     plan.look_at_the_name(connection, options.if_exists).await?;
+    if plan.action == Action::Skip {
+        plan.obstacles.clear();
+    }
     if matches!(plan.action, Action::Skip | Action::Finish) {
         return Ok(plan);
     }
@@ -221,8 +237,10 @@ impl RestorePlan {
         } else {
             Form::Tar
         };
-        self.rewritten = if self.form != form {
-            Some("another form is faster, or needed")
+        self.rewritten = if is_in_memory && self.form != form {
+            Some("only a message archive holds a stream in memory")
+        } else if self.form != form {
+            Some("as a tar every server restores it, and faster")
         } else if overrides.rename.is_some() {
             Some("its name is in every checksum")
         } else if !is_same {
@@ -346,8 +364,10 @@ impl RestorePlan {
     /// may come into the middle of it.
     async fn listen(&mut self, connection: &Connection) {
         if let Some(subject) = connection.overhear(&self.subjects(), LISTEN_FOR).await {
+            self.is_published_to = true;
             self.remarks.push(format!(
-                "somebody publishes to {subject}: stop them until the stream is restored"
+                "somebody published to {subject} when the restore began: what is published until it is \
+                 over is lost, or comes into the middle of it"
             ));
         }
     }

@@ -125,14 +125,19 @@ impl Replaced {
     }
 }
 
+/// Whether a directory is an account's backup of ours.
+fn is_recorded(directory: &Path) -> bool {
+    AccountLook::at(directory).is_ok_and(|look| look.record.is_some())
+}
+
 /// A place beside the backup that tells what is in it; not inside the backup of an account, whose
 /// streams would be one more.
-fn beside(backup: &Path, stream: &str) -> PathBuf {
+pub(super) fn beside(backup: &Path, stream: &str) -> PathBuf {
     let format = format_description!("[year][month][day]-[hour][minute][second]");
     let now = OffsetDateTime::now_utc().format(format).unwrap_or_default();
     let name = format!("{stream}-replaced-{now}");
     match backup.parent() {
-        Some(account) if AccountLook::is_account(account) => account.with_file_name(name),
+        Some(account) if is_recorded(account) => account.with_file_name(name),
         Some(_) | None => backup.with_file_name(name),
     }
 }

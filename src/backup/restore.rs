@@ -159,6 +159,12 @@ pub(super) async fn carry_out(
     if summary.skipped {
         return Ok(summary);
     }
+    if plan.is_published_to {
+        progress.note(&format!(
+            "warning: somebody publishes to {}'s subjects: stop them until it is restored",
+            plan.stream
+        ));
+    }
     let stop = stop.shared();
     let work = Work {
         connection,

@@ -12,12 +12,13 @@ use serde_json::Value;
 use super::account::AccountProgress;
 use super::clean_up::unless;
 use super::error::{BackupError, Result};
-use super::plan::{Action, RestorePlan, plan_restore};
+use super::plan::{RestorePlan, plan_restore};
+use super::replace::beside;
 use super::restore::{RestoreOptions, RestoreSummary, carry_out};
 use super::source::StreamBackup;
 use crate::jetstream::Connection;
 use crate::model::NameFilter;
-use crate::offline::{AccountLook, OfflineError};
+use crate::offline::AccountLook;
 
 /// How to restore an account.
 #[derive(Debug, Clone)]
@@ -33,6 +34,7 @@ pub struct AccountRestoreOptions {
 /// What a restore of an account would do.
 #[derive(Debug)]
 pub struct AccountPlan {
+    directory: PathBuf,
     /// The streams, origins before their mirrors; those of one group side by side.
     groups: Vec<Vec<(PathBuf, RestorePlan)>>,
     /// What the backup lacks as a whole.
@@ -90,17 +92,21 @@ pub async fn plan_account(
     options: &AccountRestoreOptions,
 ) -> Result<AccountPlan> {
     let look = AccountLook::at(directory)?;
+    // What is not in its record was put there by somebody else.
+    let is_recorded = |name: &str| match &look.record {
+        Some(record) => record.saved().any(|saved| saved == name),
+        None => true,
+    };
     let asked = look.streams.iter();
-    let asked = asked.filter(|name| options.names.chooses(name));
+    let asked = asked.filter(|name| options.names.chooses(name) && is_recorded(name));
     let names: Vec<&String> = asked.collect();
     if names.is_empty() {
-        return Err(OfflineError::NotABackup {
-            path: directory.to_owned(),
-            reason: String::from("no stream that is asked for is in it"),
-        }
-        .into());
+        return Err(BackupError::NothingToDo {
+            reason: format!("no stream that is asked for is in {}", directory.display()),
+        });
     }
     let mut plan = AccountPlan {
+        directory: directory.to_owned(),
         groups: Vec::new(),
         lacks: Vec::new(),
         remarks: Vec::new(),
@@ -189,6 +195,10 @@ pub async fn restore_account(
 ) -> Result<AccountRestoreSummary> {
     let began = Instant::now();
     let stop = stop.shared();
+    let old = &match &options.stream.keep_old {
+        Some(directory) => directory.clone(),
+        None => beside(&plan.directory, &file_name(&plan.directory)),
+    };
     let mut summary = AccountRestoreSummary {
         lacks: plan.lacks,
         ..AccountRestoreSummary::default()
@@ -199,7 +209,8 @@ pub async fn restore_account(
             let stop = stop.clone();
             async move {
                 let name = one.stream.clone();
-                let done = one_stream(connection, &path, one, options, progress, stop).await;
+                let keeping = (options, old.as_path());
+                let done = one_stream(connection, &path, one, keeping, progress, stop).await;
                 (name, done)
             }
         });
@@ -229,7 +240,7 @@ async fn one_stream(
     connection: &Connection,
     path: &Path,
     plan: RestorePlan,
-    options: &AccountRestoreOptions,
+    (options, old): (&AccountRestoreOptions, &Path),
     progress: &dyn AccountProgress,
     stop: impl Future<Output = ()>,
 ) -> Result<RestoreSummary> {
@@ -240,14 +251,11 @@ async fn one_stream(
     }
     let watched = progress.stream(&plan.stream);
     watched.phase("reading", None);
-    if plan.action == Action::Skip {
-        watched.note(&format!("{} exists and stays as it is", plan.stream));
-    }
     // Opened again: a plan keeps no archive's survey in memory.
     let backup = unless(stop.clone(), StreamBackup::open(path)).await?;
     // Each stream that is replaced is saved to a directory of its own.
     let mut own = options.stream.clone();
-    own.keep_old = own.keep_old.map(|directory| directory.join(&plan.stream));
+    own.keep_old = Some(old.join(&plan.stream));
     let done = carry_out(connection, &backup, plan, &own, &*watched, stop).await?;
     Ok(RestoreSummary {
         elapsed: began.elapsed(),
@@ -255,9 +263,16 @@ async fn one_stream(
     })
 }
 
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+
+    use super::super::plan::Action;
 
     use super::*;
     use crate::archive::Form;
@@ -275,6 +290,7 @@ mod tests {
             lacks: Vec::new(),
             obstacles: Vec::new(),
             remarks: Vec::new(),
+            is_published_to: false,
         };
         (PathBuf::from(name), plan)
     }

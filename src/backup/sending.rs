@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
+use lifeboat_harness::wait::pause_for;
 use serde_json::{Map, Value, json};
 
 use super::Progress;
@@ -13,6 +15,8 @@ use super::restore::{Failure, RestoreOptions};
 use super::source::StreamBackup;
 use crate::jetstream::{Connection, RequestError, RestoreTransfer, RestoreTuning, StreamInfo};
 
+/// While a server loads what it was sent, that is told so often.
+const STILL_LOADING_EVERY: Duration = Duration::from_secs(15);
 /// JetStream's error number for a name in use.
 const NAME_IN_USE: u32 = 10130;
 
@@ -70,7 +74,23 @@ pub(super) async fn send(
         progress.done(sent);
     }
     progress.phase("loading", None);
-    transfer.finish().await.map_err(sending)
+    let finishing = async {
+        let loaded = transfer.finish();
+        let mut loaded = std::pin::pin!(loaded);
+        let began = Instant::now();
+        loop {
+            tokio::select! {
+                done = &mut loaded => return done,
+                () = pause_for(STILL_LOADING_EVERY) => progress.note(&format!(
+                    "{}: the server has everything, and has not answered for {:.0?}: it is loading, or a \
+                     replica's node is down",
+                    plan.stream,
+                    began.elapsed()
+                )),
+            }
+        }
+    };
+    finishing.await.map_err(sending)
 }
 
 /// Tells a name that is taken from everything else the server may say.

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::error::{BackupError, Result};
 use super::receive::ended;
@@ -94,6 +96,19 @@ impl StreamBackup {
     pub fn stream(&self) -> &str {
         let own = self.survey.meta.as_ref().map(|meta| meta.name.as_str());
         self.look.stream().or(own).unwrap_or_default()
+    }
+
+    /// How old its first message is, in nanoseconds; nothing when that is not known.
+    pub(super) fn age_ns(&self) -> u64 {
+        let first = self.survey.sums.and_then(|sums| sums.first_time_ns);
+        let first = first.or_else(|| {
+            let text = self.look.state()?.first_ts;
+            let time = OffsetDateTime::parse(&text, &Rfc3339).ok()?;
+            i64::try_from(time.unix_timestamp_nanos()).ok()
+        });
+        let now = OffsetDateTime::now_utc().unix_timestamp_nanos();
+        let age = first.map(|first| now - i128::from(first));
+        age.and_then(|age| u64::try_from(age).ok()).unwrap_or(0)
     }
 
     /// What its messages take in the stream, as well as it is known without reading them again.

@@ -17,7 +17,7 @@ use super::complete;
 use super::error::{BackupError, Result};
 use super::read_out::read_out;
 use super::receive::{Received, receive};
-use crate::archive::{ArchiveError, BackupLayout, CONSUMERS_FILE, MANIFEST_FILE};
+use crate::archive::{ArchiveError, BackupLayout, CONSUMERS_FILE, MANIFEST_FILE, is_name};
 use crate::jetstream::{Connection, SnapshotOptions, StreamState};
 use crate::offline::{Manifest, Method, SavedConsumer, Staging};
 
@@ -108,6 +108,7 @@ pub async fn back_up_stream(
 ) -> Result<BackupSummary> {
     let began = Instant::now();
     // Before anything is asked, so that a mistake costs nothing.
+    check_name(stream)?;
     Staging::check_free(target)?;
     let mut options = options;
     let mut pause = FIRST_PAUSE;
@@ -144,6 +145,16 @@ pub async fn back_up_stream(
         pause = (pause * 2).min(LONGEST_PAUSE);
         attempts += 1;
     }
+}
+
+/// Whether a stream can have that name.
+pub(super) fn check_name(stream: &str) -> Result<()> {
+    if is_name(stream) {
+        return Ok(());
+    }
+    Err(BackupError::NothingToDo {
+        reason: format!("{stream}: that is no stream's name"),
+    })
 }
 
 /// Takes a backup once, and gives it its name.

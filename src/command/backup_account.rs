@@ -6,7 +6,7 @@ use super::offline::tell_lacks;
 use super::{Outcome, backup, connect, interruption};
 use crate::backup::{AccountOptions, AccountSummary, BackupError, back_up_account};
 use crate::cli::BackupAccount;
-use crate::offline::StreamRecord;
+use crate::offline::{StreamRecord, unfinished};
 use crate::ui::{self, AccountBars};
 
 pub(super) async fn run(options: BackupAccount) -> Outcome {
@@ -27,10 +27,13 @@ pub(super) async fn run(options: BackupAccount) -> Outcome {
         done = back_up_account(&connection, directory, &account, &bars) => done,
         () = interruption() => {
             bars.clear();
-            ui::say(&format!(
-                "streams that are saved wait beside {}: continue with --resume",
-                directory.display()
-            ));
+            let waiting = unfinished(directory);
+            if waiting.exists() {
+                ui::say(&format!(
+                    "streams that are saved wait in {}: continue with --resume",
+                    waiting.display()
+                ));
+            }
             Err(BackupError::Interrupted)
         }
     };
@@ -46,6 +49,9 @@ pub(super) async fn run(options: BackupAccount) -> Outcome {
         for remark in taken.remarks() {
             ui::say(&format!("note: {name}: {remark}"));
         }
+    }
+    if done.record.streams.is_empty() {
+        ui::say("note: the account has no streams");
     }
     Ok(tell_lacks(&done.record.lacks()))
 }

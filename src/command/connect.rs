@@ -41,9 +41,15 @@ pub(super) fn system_settings(
 /// The context's settings, and over them what was typed.
 fn settings(connect: &Connect) -> Result<ConnectSettings, Failure> {
     let context = connect.context.clone().filter(|name| !name.is_empty());
-    let mut settings = match context.or_else(selected_context) {
-        Some(name) => read_context(&name)?,
-        None => ConnectSettings::default(),
+    let is_placed = connect.server.iter().any(|server| !server.is_empty());
+    let mut settings = match (context, selected_context()) {
+        (Some(name), _) => read_context(&name)?,
+        // One that is selected and not there does not matter to whom says where to connect.
+        (None, Some(name)) => match read_context(&name) {
+            Err(_) if is_placed => ConnectSettings::default(),
+            read => read?,
+        },
+        (None, None) => ConnectSettings::default(),
     };
     let servers = connect.server.iter().filter(|server| !server.is_empty());
     let servers: Vec<String> = servers.cloned().collect();

@@ -212,7 +212,9 @@ impl From<OfflineError> for Failure {
             OfflineError::NotABackup { .. } | OfflineError::Archive(ArchiveError::Damaged(_)) => {
                 Exit::Damaged
             }
-            OfflineError::NoConfiguration { .. } | OfflineError::Argument { .. } => Exit::Usage,
+            OfflineError::NoConfiguration { .. }
+            | OfflineError::NotThere { .. }
+            | OfflineError::Argument { .. } => Exit::Usage,
             OfflineError::Archive(ArchiveError::Unsupported { .. }) => Exit::Unsupported,
             OfflineError::Differs { .. } => Exit::Broken,
             OfflineError::Archive(_) | OfflineError::Io { .. } => Exit::Unexpected,
@@ -228,7 +230,9 @@ impl From<BackupError> for Failure {
 }
 
 fn exit_of_request(error: &RequestError) -> Exit {
-    if matches!(error, RequestError::Refused { .. }) {
+    // Such as a cluster without a quorum.
+    const UNAVAILABLE: u16 = 503;
+    if matches!(error, RequestError::Refused { code, .. } if *code != UNAVAILABLE) {
         Exit::Refused
     } else {
         Exit::NotReady

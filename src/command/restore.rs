@@ -180,7 +180,7 @@ pub(super) fn plan_json(plan: &RestorePlan) -> Value {
             Action::Clear => "clear",
             Action::Finish => "finish",
         },
-        "config": plan.config,
+        "config": named(plan),
         "form": plan.form,
         "rewritten": plan.rewritten,
         "messages": plan.messages,
@@ -190,6 +190,13 @@ pub(super) fn plan_json(plan: &RestorePlan) -> Value {
         "lacks": plan.lacks,
         "remarks": plan.remarks,
     })
+}
+
+/// The configuration under the name that the stream will have.
+fn named(plan: &RestorePlan) -> Value {
+    let mut config = plan.config.clone();
+    config.insert(String::from("name"), Value::from(&*plan.stream));
+    Value::Object(config)
 }
 
 /// How a dry run ends: as the restore would, before it begins.

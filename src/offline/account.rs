@@ -23,6 +23,12 @@ pub struct AccountRecord {
     pub had: Counts,
     /// The same when the last stream was saved.
     pub has: Counts,
+    /// The patterns of names that were asked for; all when there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<String>,
+    /// The patterns of names that were not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
     /// What became of every stream that it had then or meanwhile, by name.
     pub streams: BTreeMap<String, StreamRecord>,
     /// What does not add up, in sentences.
@@ -84,6 +90,8 @@ impl AccountRecord {
             format: FORMAT,
             had,
             has: had,
+            include: Vec::new(),
+            exclude: Vec::new(),
             streams: BTreeMap::new(),
             unexplained: Vec::new(),
             ended_at: began_at.clone(),
@@ -186,6 +194,17 @@ impl AccountLook {
     /// # Errors
     /// When it can't be read, or a record in it can't.
     pub fn at(path: &Path) -> Result<Self> {
+        if !path.exists() {
+            return Err(OfflineError::NotThere {
+                path: path.to_owned(),
+            });
+        }
+        if BackupLayout::at(path).metadata().is_file() {
+            return Err(OfflineError::Argument {
+                what: path.display().to_string(),
+                reason: String::from("it is the backup of one stream, not of an account"),
+            });
+        }
         let (streams, mut strays) = directories(path)?;
         strays.retain(|name| name != ACCOUNT_FILE);
         let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -18,6 +18,12 @@ pub enum OfflineError {
         /// It.
         path: PathBuf,
     },
+    /// There is nothing.
+    #[error("there is nothing at {}", path.display())]
+    NotThere {
+        /// Where.
+        path: PathBuf,
+    },
     /// It is not a backup, or not a whole one.
     #[error("{} is not a whole backup: {reason}", path.display())]
     NotABackup {

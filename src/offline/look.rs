@@ -62,9 +62,8 @@ impl Look {
         let kind = match fs::metadata(path) {
             Ok(kind) => kind,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(OfflineError::NotABackup {
+                return Err(OfflineError::NotThere {
                     path: path.to_owned(),
-                    reason: String::from("there is nothing of that name"),
                 });
             }
             Err(error) => return Err(OfflineError::io("opening", path)(error)),
@@ -165,14 +164,17 @@ impl Look {
         let forms = layout.forms();
         let has_metadata = layout.metadata().is_file();
         if forms.is_empty() && !has_metadata && !layout.manifest().is_file() {
-            let reason = if AccountLook::is_account(layout.directory()) {
-                "it holds the backups of several streams: name one of them"
-            } else {
-                "neither backup.json nor an archive is in it"
-            };
+            if AccountLook::is_account(layout.directory()) {
+                return Err(OfflineError::Argument {
+                    what: self.path.display().to_string(),
+                    reason: String::from(
+                        "it holds the backups of several streams: name one of them",
+                    ),
+                });
+            }
             return Err(OfflineError::NotABackup {
                 path: self.path.clone(),
-                reason: String::from(reason),
+                reason: String::from("neither backup.json nor an archive is in it"),
             });
         }
         let name = layout.directory().file_name().unwrap_or_default();

@@ -121,6 +121,7 @@ pub(super) fn replace_json(path: &Path, value: &impl Serialize) -> Result<()> {
         .map_err(|error| OfflineError::io("writing", path)(error.into()))?;
     let mut file = tempfile::Builder::new()
         .prefix(UNFINISHED)
+        .permissions(readable())
         .tempfile_in(directory)
         .map_err(OfflineError::io("creating a file in", directory))?;
     file.write_all(&text)
@@ -129,6 +130,12 @@ pub(super) fn replace_json(path: &Path, value: &impl Serialize) -> Result<()> {
     file.persist(path)
         .map_err(|error| OfflineError::io("naming", path)(error.error))?;
     sync(directory)
+}
+
+/// As other files are, less what the user's mask takes away.
+fn readable() -> fs::Permissions {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::Permissions::from_mode(0o666)
 }
 
 /// Where an unfinished directory that will be at `target` waits to be continued.

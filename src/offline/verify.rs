@@ -109,7 +109,7 @@ pub fn verify(look: &Look, level: Level, on_read: Option<&OnRead>) -> Result<Rep
         path: look.path.clone(),
         verdict: Verdict::of(&examined.defects),
         level,
-        sealed: examined.sealed,
+        sealed: examined.sealed && examined.defects.first_damage().is_none(),
         stream: stream.map(str::to_owned),
         read: examined.survey.as_ref().map(Read::of),
         defects: examined.defects,

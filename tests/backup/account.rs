@@ -102,7 +102,7 @@ async fn an_account_of(version: &str, nodes: usize) {
     assert_eq!(called.stdout.lines().last(), Some(&*verdict));
     let called = world.offline(&["info", path]).expect_code(0);
     assert!(called.stdout.contains("MIRROR"), "{}", called.stdout);
-    let called = world.offline(&["cat", path]).expect_code(13);
+    let called = world.offline(&["cat", path]).expect_code(2);
     assert!(
         called.stderr.contains("several streams"),
         "{}",
