@@ -115,7 +115,12 @@ impl Bench {
             random.fill(&mut payload[..PAYLOAD / 2]);
             let subject = format!("{stream}.{}", number % 100);
             let payload = Bytes::copy_from_slice(&payload);
-            self.client.publish(subject, payload).await.unwrap();
+            // Servers drop what comes faster than they store it.
+            if number % 500 == 499 {
+                self.client.request(subject, payload).await.unwrap();
+            } else {
+                self.client.publish(subject, payload).await.unwrap();
+            }
         }
         until(Duration::from_secs(600), || async {
             match self.connection.stream_info(stream).await {
