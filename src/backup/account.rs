@@ -200,12 +200,8 @@ impl Plan {
 }
 
 async fn ask(connection: &Connection) -> Result<(AccountTotals, Vec<String>)> {
-    let asking = || BackupError::request("asking what the account has");
-    let totals = connection.account_totals().await.map_err(asking())?;
-    let mut names = connection.stream_names().await.map_err(asking())?;
-    names.sort_unstable();
-    names.dedup();
-    Ok((totals, names))
+    let asking = BackupError::request("asking what the account has");
+    connection.account_overview().await.map_err(asking)
 }
 
 fn counts(totals: AccountTotals) -> Counts {

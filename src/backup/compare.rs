@@ -17,7 +17,7 @@ use super::plan::RestorePlan;
 use super::receive::{Arriving, ended};
 use super::source::StreamBackup;
 use crate::archive::Sequences;
-use crate::jetstream::{Connection, RequestError, SnapshotOptions, StreamInfo};
+use crate::jetstream::{Connection, SnapshotOptions, StreamInfo};
 
 /// How long followers may take to have everything.
 const CURRENT_WITHIN: Duration = Duration::from_secs(300);
@@ -27,8 +27,9 @@ const CURRENT_FOR: Duration = Duration::from_secs(2);
 const LEADS_WITHIN: Duration = Duration::from_secs(120);
 /// The same leader is asked to step down so often, and no more: followers that were behind need the time.
 const ASKED_EVERY: Duration = Duration::from_secs(20);
-/// A replica that could not be read is read so often, and so often in all.
+/// A stream alone is read so often until it could be read.
 const MOST_TRIES: u32 = 5;
+/// The same for all replicas together.
 const MOST_PASSES: u32 = 15;
 /// The pause before.
 const BEFORE_COMPARING_AGAIN: Duration = Duration::from_millis(500);
@@ -57,58 +58,49 @@ pub(super) async fn compare(
     let stream = &plan.stream;
     let mut compared = Compared::default();
     let info = current(connection, stream).await?;
-    let Some(leader) = info.leader().map(str::to_owned) else {
-        let mut tries = 1;
-        compared.gone = loop {
-            match compare_leader(connection, backup, plan, progress).await {
-                Ok(gone) => break gone,
-                Err(error)
-                    if tries == MOST_TRIES || matches!(error, BackupError::Differs { .. }) =>
-                {
-                    return Err(error);
-                }
-                Err(error) => progress.note(&format!("{stream}: {error}; comparing it again")),
-            }
-            tries += 1;
-            pause_for(BEFORE_COMPARING_AGAIN).await;
-        };
-        compared.replicas.push(String::new());
-        return Ok(compared);
-    };
-    let mut waiting: BTreeSet<String> = [leader].into();
+    let is_alone = info.leader().is_none();
+    // A server alone has no name here.
+    let mut waiting: BTreeSet<String> = [info.leader().unwrap_or_default().to_owned()].into();
     if every_replica {
         waiting.extend(info.followers().into_iter().map(str::to_owned));
     }
+    let most_passes = if is_alone { MOST_TRIES } else { MOST_PASSES };
     let mut passes = 0;
     while let Some(next) = waiting.first().cloned() {
         passes += 1;
-        if passes > MOST_PASSES {
-            return Err(not_compared(
-                stream,
-                String::from("its leader changes all the time"),
-            ));
+        if passes > most_passes {
+            let reason = String::from("its leader changes all the time");
+            return Err(BackupError::not_compared(stream, reason));
         }
-        let leader = lead(connection, stream, &waiting, &next).await?;
+        let leader = if is_alone {
+            next
+        } else {
+            lead(connection, stream, &waiting, &next).await?
+        };
         let gone = match compare_leader(connection, backup, plan, progress).await {
             Ok(gone) => gone,
             Err(error @ BackupError::Differs { .. }) => return Err(error),
             // A snapshot may be torn, as those of backups are.
-            Err(error) if passes == MOST_PASSES => return Err(error),
+            Err(error) if passes == most_passes => return Err(error),
             Err(error) => {
                 progress.note(&format!("{stream}: {error}; comparing it again"));
                 pause_for(BEFORE_COMPARING_AGAIN).await;
                 continue;
             }
         };
-        let after = connection.stream_info(stream).await;
         // With another leader in between, nobody knows whose messages these were.
-        if after.is_ok_and(|info| info.leader() == Some(leader.as_str())) {
+        if is_alone || still_leads(connection, stream, &leader).await {
             waiting.remove(&leader);
             compared.gone = compared.gone.max(gone);
             compared.replicas.push(leader);
         }
     }
     Ok(compared)
+}
+
+async fn still_leads(connection: &Connection, stream: &str, leader: &str) -> bool {
+    let after = connection.stream_info(stream).await;
+    after.is_ok_and(|info| info.leader() == Some(leader))
 }
 
 /// Waits until every follower has everything, by the leader's account, and goes on to say so: just
@@ -147,7 +139,7 @@ async fn current(connection: &Connection, stream: &str) -> Result<StreamInfo> {
         }
     })
     .await
-    .map_err(|timed_out| not_compared(stream, timed_out.to_string()))
+    .map_err(|timed_out| BackupError::not_compared(stream, timed_out.to_string()))
 }
 
 /// Lets one of those lead that have not been compared yet. Older servers take no wishes: there the
@@ -183,17 +175,10 @@ async fn lead(
         }
     })
     .await
-    .map_err(|timed_out| not_compared(stream, format!("{wanted} does not lead: {timed_out}")))
-}
-
-pub(super) fn not_compared(stream: &str, reason: String) -> BackupError {
-    BackupError::NotCompared {
-        stream: stream.to_owned(),
-        source: RequestError::Unreadable {
-            subject: String::from("comparing"),
-            reason,
-        },
-    }
+    .map_err(|timed_out| {
+        let reason = format!("{wanted} does not lead: {timed_out}");
+        BackupError::not_compared(stream, reason)
+    })
 }
 
 /// Compares what the leader holds.

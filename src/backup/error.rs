@@ -263,11 +263,16 @@ impl BackupError {
         if matches!(self, Self::Differs { .. } | Self::NotCompared { .. }) {
             return self;
         }
+        Self::not_compared(stream, self.to_string())
+    }
+
+    /// A stream that could not be compared, for that reason.
+    pub(super) fn not_compared(stream: &str, reason: String) -> Self {
         Self::NotCompared {
             stream: stream.to_owned(),
             source: RequestError::Unreadable {
                 subject: String::from("comparing"),
-                reason: self.to_string(),
+                reason,
             },
         }
     }

@@ -5,20 +5,16 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::compare::not_compared;
 use super::error::{BackupError, Result};
 use super::plan::RestorePlan;
 use super::receive::ended;
 use super::source::StreamBackup;
-use crate::archive::{Sequences, Survey};
-use crate::jetstream::{Connection, RequestError, read_messages};
+use crate::archive::Sequences;
+use crate::jetstream::{Connection, read_messages};
 use crate::model::StoredMessage;
 
-/// JetStream's error number for a sequence that holds no message.
-const NO_MESSAGE: u32 = 10037;
 /// Clocks differ, and a server expires messages a little before or after their time.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 /// The header with a message's own time to live (ADR-43).
@@ -95,7 +91,7 @@ impl Gone {
         find(connection, &plan.stream, unexplained).await?;
         if unclear > 0 {
             let reason = format!("{unclear} messages are gone that consumers may have consumed");
-            return Err(not_compared(&plan.stream, reason));
+            return Err(BackupError::not_compared(&plan.stream, reason));
         }
         Ok(gone)
     }
@@ -109,7 +105,7 @@ async fn find(connection: &Connection, stream: &str, sequences: Vec<u64>) -> Res
     while let Some(found) = stored.next().await {
         match found {
             Ok(_) => at += 1,
-            Err(error) if error.err_code() == Some(NO_MESSAGE) => {
+            Err(error) if error.is_message_not_found() => {
                 return Err(BackupError::Differs {
                     stream: stream.to_owned(),
                     difference: format!(
@@ -128,13 +124,8 @@ async fn find(connection: &Connection, stream: &str, sequences: Vec<u64>) -> Res
     }
     if total > 0 {
         // They are there, and whether they are what they were was not seen.
-        return Err(BackupError::NotCompared {
-            stream: stream.to_owned(),
-            source: RequestError::Unreadable {
-                subject: String::from("comparing"),
-                reason: format!("the server's snapshot left {total} messages out"),
-            },
-        });
+        let reason = format!("the server's snapshot left {total} messages out");
+        return Err(BackupError::not_compared(stream, reason));
     }
     Ok(())
 }
@@ -175,16 +166,8 @@ impl Facts {
             stream: plan.stream.clone(),
             source,
         };
-        let config = &plan.config;
-        let number = |field: &str| {
-            let value = config.get(field).and_then(Value::as_i64);
-            value.filter(|value| *value > 0)
-        };
-        let keeps = config
-            .get("retention")
-            .is_none_or(|retention| retention == "limits");
         let mut consumed = Vec::new();
-        if !keeps {
+        if !plan.keeps_what_is_consumed() {
             let consumers = connection
                 .list_consumers(&plan.stream)
                 .await
@@ -197,23 +180,22 @@ impl Facts {
         }
         let info = connection.stream_info(&plan.stream).await.map_err(failed)?;
         let state = info.state;
-        let newer = state.last_seq.saturating_sub(last_sequence(&backup.survey));
-        let reaches = |limit: Option<i64>, held: u64| {
-            let limit = limit.and_then(|limit| u64::try_from(limit).ok());
-            limit.is_some_and(|limit| held >= limit)
-        };
+        let newer = state.last_seq.saturating_sub(backup.last_sequence());
+        let reaches = |field: &str, held: u64| plan.limit(field).is_some_and(|limit| held >= limit);
         // The next message would not have fitted any more.
         let average = state.bytes / state.messages.max(1);
-        let full_of_bytes = reaches(number("max_bytes"), state.bytes + 2 * average);
+        let full_of_bytes = reaches("max_bytes", state.bytes + 2 * average);
         let now_ns = OffsetDateTime::now_utc().unix_timestamp_nanos();
         Ok(Self {
             now_ns: i64::try_from(now_ns).unwrap_or(i64::MAX),
-            max_age_ns: number("max_age"),
-            has_ttls: config.get("allow_msg_ttl") == Some(&Value::Bool(true)),
+            max_age_ns: plan
+                .limit("max_age")
+                .and_then(|age| i64::try_from(age).ok()),
+            has_ttls: plan.has_ttls(),
             consumed,
             first: state.first_seq,
-            is_full: newer > 0 && (reaches(number("max_msgs"), state.messages) || full_of_bytes),
-            per_subject: newer > 0 && number("max_msgs_per_subject").is_some(),
+            is_full: newer > 0 && (reaches("max_msgs", state.messages) || full_of_bytes),
+            per_subject: newer > 0 && plan.limit("max_msgs_per_subject").is_some(),
             // A large one may take the place of several.
             evicted_at_most: if full_of_bytes { u64::MAX } else { newer },
         })
@@ -260,9 +242,4 @@ impl Facts {
         };
         i64::try_from(ttl.as_nanos()).ok()
     }
-}
-
-/// The last sequence that a restored stream may have at once: the archive's, or that of its index.
-fn last_sequence(survey: &Survey) -> u64 {
-    survey.last_sequence.max(survey.indexed_sequence)
 }

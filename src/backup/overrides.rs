@@ -196,6 +196,12 @@ pub fn read_setting(text: &str) -> Result<(String, Value), String> {
     ))
 }
 
+/// A limit of a configuration; zero and less mean that there is none.
+pub(super) fn limit_of(config: &Map<String, Value>, field: &str) -> Option<u64> {
+    let limit = config.get(field).and_then(Value::as_u64);
+    limit.filter(|limit| *limit > 0)
+}
+
 /// What a stream holds, as far as limits look at it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Held {
@@ -211,13 +217,9 @@ pub(super) fn losses(
     config: &Map<String, Value>,
     held: Held,
 ) -> Vec<String> {
-    let limit = |config: &Map<String, Value>, field: &str| {
-        let limit = config.get(field).and_then(Value::as_u64);
-        limit.filter(|limit| *limit > 0)
-    };
     let mut losses = Vec::new();
     let evicts = config.get("discard").is_none_or(|discard| discard != "new");
-    if let Some(age) = limit(config, "max_age")
+    if let Some(age) = limit_of(config, "max_age")
         && age < held.age_ns
         && config.get("max_age") != own.get("max_age")
     {
@@ -230,7 +232,7 @@ pub(super) fn losses(
         ("max_msgs", held.messages, "messages"),
         ("max_bytes", held.bytes, "bytes"),
     ] {
-        if let Some(limit) = limit(config, field)
+        if let Some(limit) = limit_of(config, field)
             && limit < held
             && evicts
             && config.get(field) != own.get(field)
@@ -251,8 +253,8 @@ pub(super) fn losses(
         }
     }
     let per_subject = "max_msgs_per_subject";
-    if let Some(now) = limit(config, per_subject)
-        && limit(own, per_subject).is_none_or(|then| now < then)
+    if let Some(now) = limit_of(config, per_subject)
+        && limit_of(own, per_subject).is_none_or(|then| now < then)
     {
         losses.push(format!(
             "{per_subject} {now} is less than it was: the server could evict messages; change it \

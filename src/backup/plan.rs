@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::error::{BackupError, Result};
 use super::mark;
-use super::overrides::{Held, Overrides, losses};
+use super::overrides::{Held, Overrides, limit_of, losses};
 use super::restore::{ANSWERED_WITHIN, IfExists, RestoreOptions};
 use super::source::StreamBackup;
 use super::take::check_name;
@@ -138,29 +138,42 @@ impl RestorePlan {
         self.config.get(field)?.as_str()
     }
 
+    /// A limit of the configuration; zero and less mean that there is none.
+    pub(super) fn limit(&self, field: &str) -> Option<u64> {
+        limit_of(&self.config, field)
+    }
+
     /// Whether newer messages may take the place of older ones.
     pub(super) fn has_limits(&self) -> bool {
         ["max_msgs", "max_bytes", "max_msgs_per_subject"]
             .iter()
-            .any(|field| {
-                self.config
-                    .get(*field)
-                    .and_then(Value::as_i64)
-                    .is_some_and(|one| one > 0)
-            })
+            .any(|field| self.limit(field).is_some())
+    }
+
+    /// Whether messages may have a time to live of their own.
+    pub(super) fn has_ttls(&self) -> bool {
+        self.config.get("allow_msg_ttl") == Some(&Value::Bool(true))
+    }
+
+    /// Whether messages stay when consumers are done with them.
+    pub(super) fn keeps_what_is_consumed(&self) -> bool {
+        self.text("retention").is_none_or(|one| one == "limits")
     }
 
     /// Whether messages may be gone a moment after they were restored.
     pub(super) fn forgets(&self) -> bool {
-        let is_set = |field: &str| {
-            let value = self.config.get(field);
-            value.is_some_and(|value| *value == true || value.as_i64().is_some_and(|one| one > 0))
-        };
-        let keeps = self.text("retention").is_none_or(|one| one == "limits");
-        !keeps || is_set("max_age") || is_set("allow_msg_ttl")
+        !self.keeps_what_is_consumed() || self.limit("max_age").is_some() || self.has_ttls()
     }
 
-    pub(super) fn replicas(&self) -> u64 {
+    /// The configuration under the stream's name.
+    pub fn named_config(&self) -> Map<String, Value> {
+        let mut config = self.config.clone();
+        config.insert(String::from("name"), Value::from(self.stream.as_str()));
+        config
+    }
+
+    /// How many replicas it will have.
+    pub fn replicas(&self) -> u64 {
         let replicas = self.config.get("num_replicas").and_then(Value::as_u64);
         replicas.unwrap_or(1).max(1)
     }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use lifeboat_harness::wait::{Probe, until};
 use serde_json::Value;
 
-use super::compare::not_compared;
 use super::error::{BackupError, Result};
 use super::plan::RestorePlan;
 use super::source::StreamBackup;
@@ -56,7 +55,7 @@ pub(super) async fn find_consumers(
                     difference: reason,
                 }
             } else {
-                not_compared(stream, reason)
+                BackupError::not_compared(stream, reason)
             });
         }
         elsewhere.extend(compare(connection, stream, expected, &backup.survey.live).await);

@@ -21,8 +21,6 @@ use crate::jetstream::{Connection, read_messages};
 use crate::model::StoredMessage;
 use crate::offline::{Digesting, Why};
 
-/// JetStream's error number for a sequence that holds no message.
-const NO_MESSAGE: u32 = 10037;
 /// So many messages are read before they are written.
 const MESSAGES_AHEAD: usize = 256;
 
@@ -96,7 +94,7 @@ async fn read_each(
         let message = match message {
             Ok(message) => message,
             // It was removed meanwhile.
-            Err(error) if error.err_code() == Some(NO_MESSAGE) => continue,
+            Err(error) if error.is_message_not_found() => continue,
             Err(error) => {
                 return Err(BackupError::request(format!("reading {stream}"))(error));
             }

@@ -4,25 +4,21 @@
 use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use super::Progress;
 use super::error::{BackupError, Result};
 use super::outgoing::Outgoing;
 use super::plan::{RestorePlan, plan_restore};
 use super::restore::{IfExists, RestoreOptions, Work};
 use super::source::StreamBackup;
 use super::take::{BackupOptions, back_up_stream};
-use super::{Progress, remove_stream};
 use crate::jetstream::Connection;
 use crate::offline::{AccountLook, Staging};
 
-/// How long the old stream may take to be gone.
-const REMOVED_WITHIN: Duration = Duration::from_secs(60);
-
-/// A stream that was saved and deleted.
+/// A stream that was saved, to be deleted.
 pub(super) struct Replaced {
     /// Where it is saved.
     pub(super) directory: PathBuf,
@@ -60,11 +56,6 @@ impl Replaced {
             });
         }
         Ok(Self { directory })
-    }
-
-    /// Deletes the old stream, which is saved.
-    pub(super) async fn remove(&self, connection: &Connection, stream: &str) -> Result<()> {
-        remove_stream(connection, stream, REMOVED_WITHIN).await
     }
 
     /// Puts the old stream back after a failure, which is returned.

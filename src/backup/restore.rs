@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
-use serde_json::Value;
 
 use super::clean_up::{Begun, REMOVED_WITHIN, unless};
 use super::compare::{Compared, compare};
@@ -102,8 +101,7 @@ pub struct RestoreSummary {
 /// It counts as restored when every message of the archive was read back from every replica with
 /// the same sequence, subject, headers, payload and time, and every consumer is there. When it
 /// fails after it began, or `stop` is ready, what it began is deleted again. Dropping the future
-/// instead leaves that to the caller: servers from 2.15 on keep a partial stream that looks like
-/// any other.
+/// instead may leave a stream with the mark of a restore, by which the next one knows it.
 ///
 /// # Errors
 /// [`BackupError::StreamExists`] when the name is taken, without touching anything;
@@ -182,7 +180,7 @@ pub(super) async fn carry_out(
                 Ok((outgoing, saved))
             };
             let (outgoing, replaced) = unless(stop.clone(), saving).await?;
-            replaced.remove(connection, &plan.stream).await?;
+            remove_stream(connection, &plan.stream, REMOVED_WITHIN).await?;
             match work.put(outgoing, stop).await {
                 Ok(compared) => {
                     summary.old = Some(replaced.directory);
@@ -247,7 +245,7 @@ impl Work<'_> {
     ) -> Result<Compared> {
         let connection = self.connection;
         let mark = Mark::prepare(connection, &self.plan.config).await?;
-        let config = mark.put_on(&self.plan.config);
+        let config = mark.put_on(&self.plan.named_config());
         // Its answer is awaited, whatever happens: without it nobody knows whose the name is.
         let begun = begin(connection, self.plan, config, &outgoing, self.options).await;
         let mut transfer = match begun {
@@ -275,12 +273,11 @@ impl Work<'_> {
     }
 
     fn begun<'a>(&'a self, mark: &'a Mark, is_certain: bool) -> Begun<'a> {
-        let survey = &self.backup.survey;
         Begun {
             connection: self.connection,
             stream: &self.plan.stream,
             mark,
-            last_sequence: survey.last_sequence.max(survey.indexed_sequence),
+            last_sequence: self.backup.last_sequence(),
             is_certain,
         }
     }
@@ -318,9 +315,7 @@ impl Work<'_> {
         compared.consumers = find_consumers(connection, backup, plan)
             .await
             .map_err(|error| error.of_comparing(stream))?;
-        if plan.config.get("sealed") != Some(&Value::Bool(true)) {
-            mark::remove(connection, stream).await?;
-        }
+        mark::remove(connection, stream).await?;
         Ok(compared)
     }
 }

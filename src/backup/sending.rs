@@ -31,8 +31,6 @@ pub(super) async fn begin(
     let tuning = options
         .tuning
         .unwrap_or_else(|| RestoreTuning::for_connection(connection));
-    let mut config = config;
-    config.insert(String::from("name"), Value::from(plan.stream.as_str()));
     connection
         .restore(&plan.stream, &json!(config), &outgoing.state, tuning)
         .await

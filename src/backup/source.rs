@@ -98,6 +98,12 @@ impl StreamBackup {
         self.look.stream().or(own).unwrap_or_default()
     }
 
+    /// The last sequence that a stream restored from it may have at once: the archive's, or that of
+    /// its index.
+    pub(super) fn last_sequence(&self) -> u64 {
+        self.survey.last_sequence.max(self.survey.indexed_sequence)
+    }
+
     /// How old its first message is, in nanoseconds; nothing when that is not known.
     pub(super) fn age_ns(&self) -> u64 {
         let first = self.survey.sums.and_then(|sums| sums.first_time_ns);

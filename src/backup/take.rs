@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Progress;
-use super::before::{Before, compare_consumers};
+use super::before::{Before, Difference, compare_consumers};
 use super::complete;
 use super::error::{BackupError, Result};
 use super::read_out::read_out;
@@ -119,9 +119,11 @@ pub async fn back_up_stream(
             Ok(taken) => {
                 return Ok(BackupSummary {
                     directory: target.to_owned(),
+                    manifest: taken.manifest,
+                    saved_consumers: taken.saved_consumers,
+                    decoded_bytes: taken.decoded_bytes,
                     attempts,
                     elapsed: began.elapsed(),
-                    ..taken
                 });
             }
             Err(error) if !error.may_pass() => return Err(error),
@@ -164,7 +166,7 @@ async fn attempt(
     staging: Staging,
     options: SnapshotOptions,
     progress: &Arc<dyn Progress>,
-) -> Result<BackupSummary> {
+) -> Result<Sealed> {
     // In a cluster nobody answers when a stream that does not exist, or has no leader, is to be
     // saved: that is told before.
     let before = Before::look(connection, stream).await?;
@@ -184,10 +186,9 @@ async fn attempt(
             defect: ArchiveError::Damaged(defect.clone()),
         });
     }
-
     let removed_meanwhile = complete::check(connection, stream, &figures, &received.survey).await?;
     let difference = if options.no_consumers {
-        super::before::Difference::default()
+        Difference::default()
     } else {
         let names = connection
             .consumer_names(stream)
@@ -219,14 +220,18 @@ async fn attempt(
     };
     staging.write_json(MANIFEST_FILE, &manifest)?;
     staging.seal(None)?;
-    Ok(BackupSummary {
-        directory: PathBuf::new(),
+    Ok(Sealed {
         manifest,
         saved_consumers: difference.saved,
-        attempts: 1,
         decoded_bytes: received.survey.figures.bytes,
-        elapsed: Duration::ZERO,
     })
+}
+
+/// A backup that has its name.
+struct Sealed {
+    manifest: Manifest,
+    saved_consumers: Vec<SavedConsumer>,
+    decoded_bytes: u64,
 }
 
 /// An archive as it was taken, and what the server said with it.

@@ -150,10 +150,7 @@ pub(super) fn plan_text(plan: &RestorePlan) -> String {
         plan.messages,
         plan.bytes,
         plan.consumers.len(),
-        plan.config
-            .get("num_replicas")
-            .and_then(Value::as_u64)
-            .unwrap_or(1),
+        plan.replicas(),
         plan.form
     )];
     if let Some(why) = plan.rewritten {
@@ -180,7 +177,7 @@ pub(super) fn plan_json(plan: &RestorePlan) -> Value {
             Action::Clear => "clear",
             Action::Finish => "finish",
         },
-        "config": named(plan),
+        "config": plan.named_config(),
         "form": plan.form,
         "rewritten": plan.rewritten,
         "messages": plan.messages,
@@ -190,13 +187,6 @@ pub(super) fn plan_json(plan: &RestorePlan) -> Value {
         "lacks": plan.lacks,
         "remarks": plan.remarks,
     })
-}
-
-/// The configuration under the name that the stream will have.
-fn named(plan: &RestorePlan) -> Value {
-    let mut config = plan.config.clone();
-    config.insert(String::from("name"), Value::from(&*plan.stream));
-    Value::Object(config)
 }
 
 /// How a dry run ends: as the restore would, before it begins.

@@ -151,12 +151,8 @@ pub async fn save(
 }
 
 async fn ask(connection: &Connection) -> Result<(AccountTotals, Vec<String>)> {
-    let asking = || ConfigurationError::request("asking what the account has");
-    let totals = connection.account_totals().await.map_err(asking())?;
-    let mut names = connection.stream_names().await.map_err(asking())?;
-    names.sort_unstable();
-    names.dedup();
-    Ok((totals, names))
+    let asking = ConfigurationError::request("asking what the account has");
+    connection.account_overview().await.map_err(asking)
 }
 
 async fn look(connection: &Connection, name: &str) -> Result<Told, RequestError> {
@@ -173,27 +169,8 @@ async fn look(connection: &Connection, name: &str) -> Result<Told, RequestError>
         name: name.to_owned(),
         has_leader: leader.is_none_or(|leader| leader.as_str().is_some_and(|it| !it.is_empty())),
         config: answer["config"].clone(),
-        consumers: look_for_consumers(connection, name).await?,
+        consumers: connection.list_consumers(name).await?,
     })
-}
-
-/// Lists a stream's consumers. One that is made between the list and the names it is compared with
-/// looks like one without a leader, and is there the second time.
-async fn look_for_consumers(
-    connection: &Connection,
-    stream: &str,
-) -> Result<ConsumerList, RequestError> {
-    let first = connection.list_consumers(stream).await?;
-    if first.silent.is_empty() {
-        return Ok(first);
-    }
-    let mut again = connection.list_consumers(stream).await?;
-    let told = first.infos.into_iter();
-    let lost = told.filter(|info| again.silent.contains(&info.name));
-    again.infos.extend(lost);
-    let is_told = |name: &String| again.infos.iter().any(|info| info.name == *name);
-    again.silent.retain(|name| !is_told(name));
-    Ok(again)
 }
 
 /// Why a consumer is not to be saved, when it is not.

@@ -106,6 +106,19 @@ impl Connection {
         self.call_again("INFO", &json!({})).await
     }
 
+    /// What the account holds, and the names of its streams in order.
+    ///
+    /// # Errors
+    /// See [`Connection::account_totals`].
+    pub async fn account_overview(&self) -> Result<(AccountTotals, Vec<String>)> {
+        let totals = self.account_totals().await?;
+        let mut names = self.stream_names().await?;
+        names.sort_unstable();
+        // A stream that is made while pages are read may be on two of them.
+        names.dedup();
+        Ok((totals, names))
+    }
+
     /// Every consumer of a stream. A leader that does not answer costs four seconds.
     ///
     /// # Errors

@@ -12,6 +12,8 @@ pub type Result<T, E = RequestError> = std::result::Result<T, E>;
 const STREAM_NOT_FOUND: u32 = 10059;
 /// JetStream's error number for a snapshot that can't be made, or not now.
 const SNAPSHOT_FAILED: u32 = 10064;
+/// JetStream's error number for a sequence that holds no message.
+const NO_MESSAGE: u32 = 10037;
 /// JetStream's error number for a consumer that does not exist.
 const CONSUMER_NOT_FOUND: u32 = 10014;
 
@@ -80,6 +82,11 @@ impl RequestError {
     /// Whether the server said that the consumer does not exist.
     pub fn is_consumer_not_found(&self) -> bool {
         self.err_code() == Some(CONSUMER_NOT_FOUND)
+    }
+
+    /// Whether a sequence holds no message, or none any more.
+    pub fn is_message_not_found(&self) -> bool {
+        self.err_code() == Some(NO_MESSAGE)
     }
 
     /// Whether a server ended a snapshot that it had begun, such as for want of acknowledgements,

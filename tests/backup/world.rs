@@ -31,8 +31,6 @@ use crate::support::{Called, Lifeboat};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The stream that [`World::fill`] makes.
 pub(crate) const STREAM: &str = "ORDERS";
-/// JetStream's error number for a sequence that holds no message.
-const NO_MESSAGE: u32 = 10037;
 /// The first version that writes message archives.
 const MESSAGE_ARCHIVES_SINCE: Version = Version::new(2, 15, 0);
 
@@ -255,7 +253,7 @@ impl World {
         for sequence in sequences {
             match stored.next().await.unwrap() {
                 Ok(message) => picture.messages.push(message),
-                Err(error) if error.err_code() == Some(NO_MESSAGE) => {
+                Err(error) if error.is_message_not_found() => {
                     picture.deleted.push(sequence);
                 }
                 Err(error) => panic!("{sequence}: {error}"),
