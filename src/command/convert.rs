@@ -10,6 +10,9 @@ use crate::offline::{ConvertOptions, Look, convert};
 use crate::ui;
 
 pub(super) async fn run(options: Convert) -> Outcome {
+    if options.output.json {
+        ui::speak_json();
+    }
     let conversion = ConvertOptions {
         form: if options.to == "tar" {
             Form::Tar

@@ -9,6 +9,9 @@ use crate::offline::{ExtractOptions, Look, extract};
 use crate::ui;
 
 pub(super) async fn run(options: Extract) -> Outcome {
+    if options.output.json {
+        ui::speak_json();
+    }
     let extraction = ExtractOptions {
         account: options.account.clone(),
         new_account: options.new_account,

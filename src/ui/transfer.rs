@@ -103,12 +103,8 @@ impl TransferProgress {
             format!(", {}%", percent.min(100))
         };
         let share = phase.total.map_or_else(String::new, of);
-        let amount = if counts_messages(phase.name) {
-            format!("{steps} messages")
-        } else {
-            let rate = steps.saturating_mul(1000) / now.max(1);
-            format!("{}, {}/s", HumanBytes(steps), HumanBytes(rate))
-        };
+        let rate = steps.saturating_mul(1000) / now.max(1);
+        let amount = format!("{}, {}/s", HumanBytes(steps), HumanBytes(rate));
         say(&format!(
             "{} {}{}: {amount}{share}",
             clock(),
@@ -116,10 +112,6 @@ impl TransferProgress {
             phase.name
         ));
     }
-}
-
-fn counts_messages(phase: &str) -> bool {
-    phase == "comparing"
 }
 
 impl Progress for TransferProgress {
@@ -143,22 +135,17 @@ impl Progress for TransferProgress {
             return;
         };
         bar.set_position(0);
-        let counts = if counts_messages(name) {
-            "{pos}/{len} messages"
-        } else {
-            "{bytes} {bytes_per_sec}"
-        };
         let template = match total {
             Some(total) => {
                 bar.set_length(total);
-                format!("{{spinner}} {{prefix}}{{msg}} {{wide_bar}} {counts} {{eta}}")
+                "{spinner} {prefix}{msg} {wide_bar} {bytes} {bytes_per_sec} {eta}"
             }
             None => {
                 bar.unset_length();
-                format!("{{spinner}} {{prefix}}{{msg}} {counts}")
+                "{spinner} {prefix}{msg} {bytes} {bytes_per_sec}"
             }
         };
-        let style = ProgressStyle::with_template(&template);
+        let style = ProgressStyle::with_template(template);
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_prefix(self.prefix());
         bar.set_message(name);
