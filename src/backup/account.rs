@@ -97,11 +97,11 @@ pub async fn back_up_account(
         elapsed: Duration::ZERO,
     };
     let mut first_failure = None;
-    let within = place.path.clone();
+    let (within, is_new) = (place.path.clone(), place.earlier.is_none());
     let work = plan.names.iter().map(|name| {
         let path = within.join(name);
         async move {
-            let outcome = one_stream(connection, name, &path, options, progress).await;
+            let outcome = one_stream(connection, name, (&path, is_new), options, progress).await;
             (name.clone(), outcome)
         }
     });
@@ -292,7 +292,7 @@ enum Outcome {
 async fn one_stream(
     connection: &Connection,
     name: &str,
-    path: &Path,
+    (path, is_new): (&Path, bool),
     options: &AccountOptions,
     progress: &dyn AccountProgress,
 ) -> Result<Outcome> {
@@ -312,9 +312,12 @@ async fn one_stream(
                 let lacks = look.missing_consumers();
                 return Ok(Outcome::Kept(Box::new(manifest.clone()), lacks));
             }
-            // Of another stream of that name, or without its consumers: ours, and not wanted.
-            Some(_) => fs::remove_dir_all(path).map_err(BackupError::io("removing", path))?,
-            None => {
+            // Of another stream of that name, or without its consumers: not wanted, where it is no
+            // part of a backup that somebody may rely on yet.
+            Some(_) if is_new => {
+                fs::remove_dir_all(path).map_err(BackupError::io("removing", path))?
+            }
+            Some(_) | None => {
                 let path = path.to_owned();
                 return Err(BackupError::TargetExists { path });
             }

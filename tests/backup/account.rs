@@ -374,3 +374,29 @@ async fn what_is_missing_from_an_account_is_told_without_a_server() {
         assert!(called.stdout.contains(part), "{part}: {}", called.stdout);
     }
 }
+
+/// A finished backup is completed, and nothing in it is ever overwritten: not even by another stream
+/// of the same name.
+#[tokio::test]
+async fn a_finished_backup_keeps_what_it_has() {
+    let world = World::start(1).await;
+    world.create("A", 1, &json!({})).await;
+    world.publish_bulk("A", 20, 100).await;
+    let target = world.path("account");
+    let arguments = ["backup", "account", target.to_str().unwrap()];
+    let _taken = world.call(&arguments).expect_code(0);
+    let before = read_json(&target.join("A/lifeboat.json"));
+    world.remove("A").await;
+    world.create("A", 1, &json!({})).await;
+    world.publish_bulk("A", 3, 100).await;
+    world.create("B", 1, &json!({})).await;
+    let resume = [&arguments[..], &["--resume"]].concat();
+    let called = world.call(&resume).expect_code(12);
+    assert!(
+        called.stderr.contains("stream A is not saved"),
+        "{}",
+        called.stderr
+    );
+    check_account(&target, &["A", "B"]);
+    assert_eq!(read_json(&target.join("A/lifeboat.json")), before);
+}
