@@ -3,12 +3,15 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use async_nats::{Client, HeaderMap, Request};
+use async_nats::connection::State;
+use async_nats::{Client, HeaderMap, Message, Request, Subscriber};
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use lifeboat_harness::wait::pause_for;
 use semver::Version;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::error::{ApiError, RequestError, Result};
 use super::settings::ConnectSettings;
@@ -21,6 +24,9 @@ const LISTED_WITHIN: Duration = Duration::from_secs(10);
 const ANSWERED_AT_LAST_WITHIN: Duration = Duration::from_secs(20);
 /// The pause before a question is repeated.
 const BEFORE_ASKING_AGAIN: Duration = Duration::from_millis(100);
+/// While nothing comes of a transfer, the connection is looked at so often.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(1);
+
 /// A connection to an account.
 #[derive(Debug, Clone)]
 pub struct Connection {
@@ -52,6 +58,51 @@ impl Connection {
     /// perhaps a message.
     pub(super) fn times_connected(&self) -> u64 {
         self.client.statistics().connects.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is no longer the one it was when it had been made so often.
+    fn is_lost_since(&self, times_connected: u64) -> bool {
+        self.times_connected() != times_connected
+            || self.client.connection_state() != State::Connected
+    }
+
+    /// The next message of a transfer that began when the connection had been made so often. Over
+    /// another one it never comes: what was under way is lost, and nobody sends it again.
+    ///
+    /// # Errors
+    /// [`RequestError::Disconnected`] as soon as the connection is lost, and
+    /// [`RequestError::TimedOut`].
+    pub(super) async fn next_of_transfer(
+        &self,
+        messages: &mut Subscriber,
+        subject: &str,
+        times_connected: u64,
+        within: Duration,
+    ) -> Result<Message> {
+        let deadline = Instant::now() + within;
+        loop {
+            let next = timeout(LOOK_UP_EVERY, messages.next()).await;
+            if self.is_lost_since(times_connected) {
+                let reason = "the connection was lost in the middle of a transfer";
+                return Err(RequestError::disconnected(subject, reason));
+            }
+            match next {
+                Ok(Some(message)) => return Ok(message),
+                Ok(None) => {
+                    return Err(RequestError::disconnected(
+                        subject,
+                        "the subscription ended",
+                    ));
+                }
+                Err(_) if Instant::now() < deadline => {}
+                Err(_) => {
+                    return Err(RequestError::TimedOut {
+                        subject: subject.to_owned(),
+                        within,
+                    });
+                }
+            }
+        }
     }
 
     /// The version of the server this connection happens to be with.

@@ -10,11 +10,10 @@ use std::time::Duration;
 
 use async_nats::{Message, StatusCode, Subscriber};
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use lifeboat_harness::wait::pause_for;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::connection::{Connection, decode};
 use super::error::{RequestError, Result};
@@ -247,18 +246,14 @@ impl RestoreTransfer {
     }
 
     async fn next_answer(&mut self, within: Duration) -> Result<Message> {
-        let answer = timeout(within, self.answers.next()).await;
-        if self.connection.times_connected() != self.times_connected {
-            // Chunks may have been lost, and the server would not notice.
-            let reason = "the connection was lost in the middle of a restore";
-            return Err(RequestError::disconnected(&self.subject, reason));
-        }
-        answer
-            .map_err(|_| RequestError::TimedOut {
-                subject: self.subject.clone(),
+        self.connection
+            .next_of_transfer(
+                &mut self.answers,
+                &self.subject,
+                self.times_connected,
                 within,
-            })?
-            .ok_or_else(|| RequestError::disconnected(&self.subject, "the subscription ended"))
+            )
+            .await
     }
 
     fn check_status(&self, answer: &Message) -> Result<()> {

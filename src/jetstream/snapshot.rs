@@ -10,11 +10,9 @@ use std::time::Duration;
 
 use async_nats::{Message, Subscriber};
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use semver::Version;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout};
 
 use super::connection::Connection;
 use super::error::{RequestError, Result};
@@ -22,8 +20,6 @@ use super::stream::StreamState;
 
 /// Silence this long is the end: servers give up on us after five seconds at the latest.
 const SILENCE: Duration = Duration::from_secs(15);
-/// While nothing comes, the connection is looked at so often.
-const LOOK_UP_EVERY: Duration = Duration::from_secs(1);
 /// Large enough for few round trips, small enough for every server's limits.
 const CHUNK: usize = 512 << 10;
 /// So much is under way at once, where servers let us choose.
@@ -182,30 +178,14 @@ impl Snapshot {
         Ok(Some(message.payload))
     }
 
-    /// The next message of the snapshot. While the connection was away some may have been lost, and
-    /// nobody sends them again.
     async fn next_message(&mut self) -> Result<Message> {
-        let deadline = Instant::now() + SILENCE;
-        loop {
-            let next = timeout(LOOK_UP_EVERY, self.chunks.next()).await;
-            if self.connection.times_connected() != self.times_connected {
-                let reason = "the connection was lost in the middle of a snapshot";
-                return Err(RequestError::disconnected(&self.subject, reason));
-            }
-            match next {
-                Ok(Some(message)) => return Ok(message),
-                Ok(None) => {
-                    let reason = "the subscription ended";
-                    return Err(RequestError::disconnected(&self.subject, reason));
-                }
-                Err(_) if Instant::now() < deadline => {}
-                Err(_) => {
-                    return Err(RequestError::TimedOut {
-                        subject: self.subject.clone(),
-                        within: SILENCE,
-                    });
-                }
-            }
-        }
+        self.connection
+            .next_of_transfer(
+                &mut self.chunks,
+                &self.subject,
+                self.times_connected,
+                SILENCE,
+            )
+            .await
     }
 }

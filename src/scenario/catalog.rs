@@ -7,33 +7,11 @@ use super::diagnostic::{Diagnostic, meant};
 use super::resolve::load;
 use super::resolved::Scenario;
 
-/// A scenario's path and text.
-macro_rules! built_in {
-    ($path:literal) => {
-        (
-            concat!("scenarios/", $path, ".toml"),
-            include_str!(concat!("../../scenarios/", $path, ".toml")),
-        )
-    };
-}
-
 /// Where the drills are that run everywhere, and run when none is named.
 const CORE: &str = "scenarios/core";
 
-/// The drills, compiled in so that the program needs no files beside it.
-const BUILT_IN: [(&str, &str); 11] = [
-    built_in!("core/r3-follower-replaced"),
-    built_in!("core/r3-leader-replaced"),
-    built_in!("core/r3-not-removed"),
-    built_in!("core/r3-no-spare"),
-    built_in!("core/r3-leader-cut-off"),
-    built_in!("core/r1-restored-from-backup"),
-    built_in!("core/r1-without-backup"),
-    built_in!("faults/r3-disk-full"),
-    built_in!("faults/r3-disk-full-restarted"),
-    built_in!("faults/r3-store-read-only"),
-    built_in!("faults/r3-out-of-memory"),
-];
+/// The drills' paths and texts, compiled in so that the program needs no files beside it.
+const BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/scenarios.rs"));
 
 /// Where a scenario came from.
 #[derive(Debug, Clone)]
