@@ -11,6 +11,8 @@ pub mod ui;
 pub mod drill;
 pub mod report;
 
+pub mod matrix;
+
 pub mod judge;
 pub mod scenario;
 

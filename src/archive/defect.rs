@@ -96,6 +96,9 @@ pub enum Kind {
     NoIndex,
     /// There is no manifest, so nothing proves that this is all that was written.
     NoManifest,
+    /// A message archive under a tar's name: so the `nats` CLI wrote those of 2.15 servers until it knew
+    /// of them (jsm.go#852).
+    ArchiveName,
 }
 
 impl Kind {
@@ -105,6 +108,7 @@ impl Kind {
             Self::IndexDiffers
             | Self::NoIndex
             | Self::NoManifest
+            | Self::ArchiveName
             | Self::NoConsumerState
             | Self::OddHeaders
             | Self::UnexpectedFile => Severity::Remark,
@@ -169,7 +173,8 @@ impl Kind {
             | Self::AbsentBlock
             | Self::ServerError
             | Self::NoIndex
-            | Self::NoManifest => Level::Structure,
+            | Self::NoManifest
+            | Self::ArchiveName => Level::Structure,
         }
     }
 }

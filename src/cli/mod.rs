@@ -3,18 +3,17 @@
 mod audit;
 mod configuration;
 mod connect;
+mod drill;
 mod names;
 mod offline;
 mod online;
 
-use std::path::PathBuf;
-
-use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
 pub use audit::{Audit, SystemLogin};
 pub use configuration::{Config, ConfigApply, ConfigSave};
 pub use connect::Connect;
+pub use drill::{Drill, DrillMatrix, DrillMerge, DrillRun, Place, ServerChoice};
 pub use names::Names;
 pub use offline::{Cat, Convert, Extract, Info, Verify};
 pub use online::{
@@ -93,98 +92,6 @@ pub enum Command {
     /// No running server is needed: it finds the stream, with its consumers, when it starts. Nothing is
     /// ever overwritten, and after an error the directory is as it was.
     Extract(Extract),
-}
-
-/// What can be done with drills.
-#[derive(Debug, Subcommand)]
-pub enum Drill {
-    /// Show the drills that come with the program
-    List {
-        /// Print an array of objects with name, promise and about
-        #[arg(long)]
-        json: bool,
-    },
-    /// Read scenario files and say what is wrong with them; nothing is started
-    Check {
-        /// Scenario files, or names of built-in drills
-        #[arg(required = true)]
-        scenarios: Vec<String>,
-    },
-    /// Run drills on clusters of their own; the core drills when none is named
-    ///
-    /// Each drill launches real servers, as local processes or containers, breaks them, recovers them, and
-    /// reads what every replica holds from its disk. The verdict is held, broken or
-    /// inconclusive. The server binary is fetched when it is missing.
-    #[command(after_help = EXIT_CODES)]
-    Run(DrillRun),
-}
-
-/// How to run drills.
-#[derive(Debug, Args)]
-pub struct DrillRun {
-    /// Names of built-in drills, or scenario files
-    pub scenarios: Vec<String>,
-    /// Which server runs
-    #[command(flatten)]
-    pub server: ServerChoice,
-    /// Where the nodes of the clusters run
-    #[command(flatten)]
-    pub place: Place,
-    /// Run so many drills side by side [default: one for every two cores]
-    #[arg(long, short, value_parser = clap::value_parser!(u8).range(1..=64))]
-    pub jobs: Option<u8>,
-    /// Run everything so many times
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub repeat: u16,
-    /// Make every random choice follow from this number
-    #[arg(long)]
-    pub seed: Option<u64>,
-    /// Where the evidence goes, a directory for every run
-    #[arg(long, value_name = "DIR", default_value = "lifeboat-runs")]
-    pub evidence: PathBuf,
-    /// Print one JSON document with all runs instead of the table
-    #[arg(long)]
-    pub json: bool,
-    /// Write a JUnit report as well
-    #[arg(long, value_name = "FILE")]
-    pub junit: Option<PathBuf>,
-    /// Print log lines instead of live progress
-    #[arg(long)]
-    pub no_progress: bool,
-}
-
-/// Where nodes run.
-#[derive(Debug, Args, Clone)]
-pub struct Place {
-    /// Run nodes as local processes, or as containers on a network of their own
-    ///
-    /// Containers need a container engine: the one DOCKER_HOST names, else the one that listens
-    /// on this machine. Their image is made around the server binary unless --image names one.
-    #[arg(
-        long,
-        value_name = "RUNTIME",
-        env = "LIFEBOAT_RUNTIME",
-        default_value = "process",
-        value_parser = PossibleValuesParser::new(["process", "container"])
-    )]
-    pub runtime: String,
-    /// Run this container image, such as nats:2.12-alpine, instead of a server binary
-    #[arg(long, value_name = "IMAGE", env = "LIFEBOAT_IMAGE")]
-    pub image: Option<String>,
-}
-
-/// Which server runs.
-#[derive(Debug, Args, Clone)]
-pub struct ServerChoice {
-    /// Use this nats-server binary
-    #[arg(long, value_name = "PATH", env = "LIFEBOAT_SERVER")]
-    pub server: Option<PathBuf>,
-    /// Use this nats-server version [default: the newest stable one known]
-    #[arg(long, value_name = "VERSION", env = "LIFEBOAT_SERVER_VERSION")]
-    pub server_version: Option<String>,
-    /// Never download a server
-    #[arg(long)]
-    pub offline: bool,
 }
 
 /// What can be done with server binaries.

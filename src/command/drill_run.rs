@@ -13,7 +13,7 @@ use lifeboat_harness::{
 
 use super::{Failure, Outcome};
 use crate::cli::{DrillRun, Place, ServerChoice};
-use crate::drill::{DrillSettings, run_drill};
+use crate::drill::{Cost, DrillSettings, Room, run_drill};
 use crate::exit::Exit;
 use crate::judge::RunRecord;
 use crate::model::Verdict;
@@ -37,9 +37,11 @@ pub(super) async fn run(options: DrillRun) -> Outcome {
     let progress = DrillProgress::new(ui::can_draw(options.no_progress));
     let rounds = usize::from(options.repeat);
     let all = std::iter::repeat_n(&sources, rounds).flatten();
+    let room = Room::for_drills(options.jobs.map(usize::from));
     let runs: Vec<RunRecord> = futures_util::stream::iter(all)
-        .map(|source| run_one(source, &settings, &progress))
-        .buffered(jobs(options.jobs))
+        .map(|source| run_one(source, &settings, &room, &progress))
+        // The room decides how many there are at once.
+        .buffered(sources.len() * rounds)
         .try_collect()
         .await?;
     let text = if options.json {
@@ -58,8 +60,10 @@ pub(super) async fn run(options: DrillRun) -> Outcome {
 async fn run_one(
     source: &Source,
     settings: &DrillSettings,
+    room: &Room,
     progress: &DrillProgress,
 ) -> Result<RunRecord, Failure> {
+    let _place = room.enter(Cost::of(&source.scenario)).await;
     let watcher = Arc::new(progress.drill(&source.scenario.name, &source.scenario.about));
     let record = run_drill(source, settings, Arc::clone(&watcher) as _).await?;
     watcher.finished(&record);
@@ -125,17 +129,6 @@ async fn find_binary(choice: &ServerChoice) -> Result<ServerBinary, Failure> {
     super::servers::locate(request).await
 }
 
-/// Two cores carry one cluster without its elections starving.
-fn jobs(wanted: Option<u8>) -> usize {
-    wanted.map_or_else(
-        || {
-            let cores = std::thread::available_parallelism().map_or(2, usize::from);
-            (cores / 2).max(1)
-        },
-        usize::from,
-    )
-}
-
 fn create_report(path: &Path) -> Result<File, Failure> {
     File::create(path).map_err(|error| {
         let text = format!("can't write {}: {error}", path.display());
@@ -144,7 +137,7 @@ fn create_report(path: &Path) -> Result<File, Failure> {
 }
 
 /// 0 when every verdict is the expected one; else the worst that is not.
-fn exit_of(runs: &[RunRecord]) -> Exit {
+pub(super) fn exit_of(runs: &[RunRecord]) -> Exit {
     let mut unexpected = runs.iter().filter(|run| !run.is_as_expected()).peekable();
     if unexpected.peek().is_none() {
         Exit::Done

@@ -10,6 +10,8 @@ mod connect;
 mod convert;
 mod drill_check;
 mod drill_list;
+mod drill_matrix;
+mod drill_merge;
 mod drill_run;
 mod extract;
 mod info;
@@ -101,6 +103,8 @@ async fn run_drills(drill: Drill) -> Outcome {
         Drill::List { json } => drill_list::run(json),
         Drill::Check { scenarios } => drill_check::run(&scenarios),
         Drill::Run(options) => drill_run::run(options).await,
+        Drill::Matrix(options) => drill_matrix::run(options).await,
+        Drill::Merge(options) => drill_merge::run(&options),
     }
 }
 

@@ -9,10 +9,12 @@ mod load;
 mod network;
 mod observe;
 mod replicas;
+mod room;
 mod run;
 mod steps;
 mod watch;
 mod world;
 
+pub use room::{Cost, Place, Room};
 pub use run::{DrillError, DrillSettings, run_drill};
 pub use watch::{Tally, Watcher};

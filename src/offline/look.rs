@@ -226,6 +226,9 @@ impl Look {
             Ok(text) => text,
             Err(error) => return self.found(Kind::Metadata, PLACE, error.to_string()),
         };
+        if self.metadata_text.is_empty() {
+            return self.found(Kind::Metadata, PLACE, EMPTY_METADATA);
+        }
         match serde_json::from_slice::<Metadata>(&self.metadata_text) {
             Ok(metadata) => self.metadata = Some(metadata),
             Err(error) => return self.found(Kind::Metadata, PLACE, error.to_string()),
@@ -282,3 +285,7 @@ fn or_here(directory: &Path) -> &Path {
 
 const NO_MANIFEST: &str =
     "there is no lifeboat.json: nothing proves that this is all that the stream had";
+
+/// The `nats` CLI leaves such a directory of a stream in memory, which it does not back up.
+const EMPTY_METADATA: &str = "it is empty: the backup was interrupted, or it is of a stream in memory, of which `nats \
+account backup` saves nothing (leave it out with --exclude)";

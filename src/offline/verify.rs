@@ -204,7 +204,12 @@ fn compare_metadata(look: &Look, survey: &Survey) -> Vec<Defect> {
         |kind, place: &str, detail: String| defects.push(Defect::new(kind, place, detail));
     if look.named_form.is_some_and(|form| form != survey.form) {
         let detail = format!("its content is a {}, its name says otherwise", survey.form);
-        found(Kind::Metadata, "the archive", detail);
+        let kind = match survey.form {
+            Form::Message => Kind::ArchiveName,
+            // No program is known that does the other.
+            Form::Tar => Kind::Metadata,
+        };
+        found(kind, "the archive", detail);
     }
     if let (Some(stream), Some(meta)) = (look.stream(), &survey.meta)
         && stream != meta.name

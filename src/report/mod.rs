@@ -1,10 +1,11 @@
-//! What is told of finished runs, of backups and of audits: tables for people, JSON for tools, JUnit for CI.
+//! What is told of finished runs, of matrices, of backups and of audits: tables for people, JSON for tools, JUnit for CI.
 
 mod account;
 mod audit;
 mod backup;
 mod json;
 mod junit;
+mod matrix;
 mod text;
 
 pub use account::{account_text, account_verification_json, account_verification_text};
@@ -12,4 +13,5 @@ pub use audit::{AuditView, audit_json, audit_text};
 pub use backup::{info_json, info_text, message_line, verification_json, verification_text};
 pub use json::runs_as_json;
 pub use junit::runs_as_junit;
+pub use matrix::{matrix_markdown, matrix_text};
 pub use text::{headline, summary};

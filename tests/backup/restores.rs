@@ -8,7 +8,7 @@ use lifeboat_harness::wait::{Probe, until};
 use serde_json::{Value, json};
 
 use super::world::{PATIENCE, STREAM, World, edit_json, read_json};
-use crate::support::entries;
+use crate::support::{Lifeboat, entries};
 
 fn text(path: &std::path::Path) -> &str {
     path.to_str().unwrap()
@@ -42,6 +42,33 @@ async fn a_stream_in_memory_comes_back() {
             assert_eq!(after.config, before.config);
         }
     }
+}
+
+/// The `nats` CLI gave the message archives of 2.15 servers a tar's name until it knew of them.
+#[tokio::test]
+async fn a_message_archive_under_a_tars_name_is_restored() {
+    let world = World::start_version(1, "2.15.1").await;
+    world.fill(1, &json!({})).await;
+    let before = world.picture(STREAM).await;
+    let target = world.path("backup");
+    let _taken = world.call_backup(STREAM, &target).expect_code(0);
+    let layout = BackupLayout::at(&target);
+    std::fs::remove_file(layout.manifest()).unwrap();
+    std::fs::rename(target.join("stream.arc.s2"), target.join("stream.tar.s2")).unwrap();
+    let lifeboat = Lifeboat::new();
+    let verified = lifeboat.call(&["verify", text(&target)]).expect_code(0);
+    assert!(
+        verified.stdout.contains("its name says otherwise"),
+        "{}",
+        verified.stdout
+    );
+    let tar = world.path("tar");
+    let arguments = ["convert", text(&target), text(&tar), "--to", "tar"];
+    let _converted = lifeboat.call(&arguments).expect_code(0);
+    world.remove(STREAM).await;
+    let _restored = world.call_restore(&target, &[]).expect_code(0);
+    assert_eq!(world.picture(STREAM).await.messages, before.messages);
+    world.wait_consumers(STREAM, 4).await;
 }
 
 /// Consumers that the archive lacks come back from what was saved beside it.
