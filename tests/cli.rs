@@ -11,6 +11,8 @@ fn help_teaches_every_command() {
         &["--help"][..],
         &["drill", "--help"],
         &["drill", "run", "--help"],
+        &["drill", "matrix", "--help"],
+        &["drill", "merge", "--help"],
         &["servers", "--help"],
         &["backup", "stream", "--help"],
         &["restore", "stream", "--help"],

@@ -15,6 +15,7 @@ mod connect;
 mod containers;
 mod drills;
 mod leaks;
+mod matrix;
 mod properties;
 mod structure;
 mod support;

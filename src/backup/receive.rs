@@ -6,6 +6,7 @@ use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
 use bytes::{Buf as _, Bytes};
 use tokio::sync::mpsc::{self, Receiver};
@@ -20,6 +21,9 @@ use crate::offline::Digesting;
 /// So much may wait for the disk or for a core: more than a server sends unasked. Beyond that
 /// chunks are not acknowledged, which holds the server back.
 const BYTES_AHEAD: usize = 64 << 20;
+
+/// After so many bytes the disk is given what there is.
+const SYNC_EVERY: usize = 32 << 20;
 
 /// An archive that was received, and what is in it.
 pub(super) struct Received {
@@ -91,15 +95,35 @@ pub(super) async fn ended<T>(thread: JoinHandle<T>) -> Result<T> {
     })
 }
 
-/// Writes chunks to a file, and the file to disk.
+/// Writes chunks to a file, and the file to disk: that is begun while more comes, so that little is
+/// left to wait for at the end.
 fn write_down(file: File, mut chunks: Receiver<Bytes>) -> io::Result<(String, u64)> {
-    let mut output = Digesting::new(file);
-    while let Some(chunk) = chunks.blocking_recv() {
-        output.write_all(&chunk)?;
-    }
-    let (file, sha256, bytes) = output.finish();
-    file.sync_all()?;
-    Ok((sha256, bytes))
+    let to_sync = file.try_clone()?;
+    thread::scope(|scope| {
+        let (enough, more) = std::sync::mpsc::sync_channel(1);
+        let syncing = scope.spawn(move || {
+            while more.recv().is_ok() {
+                to_sync.sync_data()?;
+            }
+            Ok(())
+        });
+        let mut output = Digesting::new(file);
+        let mut unsynced = 0;
+        while let Some(chunk) = chunks.blocking_recv() {
+            output.write_all(&chunk)?;
+            unsynced += chunk.len();
+            // When the disk is still busy with the last part, the next will be larger.
+            if unsynced >= SYNC_EVERY && enough.try_send(()).is_ok() {
+                unsynced = 0;
+            }
+        }
+        drop(enough);
+        let synced = syncing.join();
+        synced.unwrap_or_else(|_| Err(io::Error::other("the thread that syncs panicked")))?;
+        let (file, sha256, bytes) = output.finish();
+        file.sync_all()?;
+        Ok((sha256, bytes))
+    })
 }
 
 /// Adds up how much was decoded.

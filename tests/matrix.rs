@@ -1,0 +1,140 @@
+//! Matrices: drills on several versions, resumed, in parts, merged, and held against an earlier one.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::{Called, Lifeboat, entries};
+
+/// As short as a drill can be that has a fault and a recovery.
+fn short(name: &str) -> String {
+    format!(
+        r#"
+name = "{name}"
+promise = "M2"
+about = "A follower is killed and started again."
+
+[[stream]]
+name = "ORDERS"
+subjects = ["orders.>"]
+replicas = 3
+
+[[step]]
+publish = {{ stream = "ORDERS", messages = 100 }}
+
+[[step]]
+kill = {{ node = "follower of ORDERS", as = "victim" }}
+
+[[step]]
+start = {{ node = "victim" }}
+
+[[step]]
+wait = {{ stream = "ORDERS", replicas = 3, within = "60s" }}
+
+[expect]
+lost = "nothing"
+"#
+    )
+}
+
+fn matrix(lifeboat: &Lifeboat, arguments: &[&str]) -> Called {
+    let command = ["drill", "matrix", "--no-progress", "--json"];
+    lifeboat.call(&[&command, arguments].concat())
+}
+
+/// The verdicts in a table, as drill, version and counts.
+fn cells(table: &Value) -> Vec<(String, String, u64, u64)> {
+    let mut cells = Vec::new();
+    for row in table["rows"].as_array().unwrap() {
+        for (version, cell) in row["cells"].as_object().unwrap() {
+            cells.push((
+                row["scenario"].as_str().unwrap().to_owned(),
+                version.clone(),
+                cell["runs"].as_u64().unwrap(),
+                cell["held"].as_u64().unwrap(),
+            ));
+        }
+    }
+    cells
+}
+
+#[test]
+fn a_matrix_is_run_once_resumed_in_parts_and_merged() {
+    let lifeboat = Lifeboat::new();
+    let (one, two) = ("one.toml", "two.toml");
+    lifeboat.scenario(one, &short("one"));
+    lifeboat.scenario(two, &short("two"));
+    let both = [one, two, "--server", "2.12.8,2.15.1"];
+    for (part, out) in [("1/2", "first"), ("2/2", "second")] {
+        let more = ["--partition", part, "--out", out];
+        let called = matrix(&lifeboat, &[&both[..], &more].concat()).expect_code(0);
+        assert_eq!(cells(&called.json()).len(), 2, "{}", called.stdout);
+    }
+    let home = lifeboat.home.path();
+    let merged = lifeboat
+        .call(&[
+            "drill", "merge", "first", "second", "--out", "all", "--json",
+        ])
+        .expect_code(0);
+    let cell = |name: &str, version: &str| (name.to_owned(), version.to_owned(), 1, 1);
+    let expected = [
+        cell("one", "2.12.8"),
+        cell("one", "2.15.1"),
+        cell("two", "2.12.8"),
+        cell("two", "2.15.1"),
+    ];
+    assert_eq!(cells(&merged.json()), expected);
+    let written = ["junit.xml", "matrix.json", "matrix.md"];
+    let mut found = entries(&home.join("all"));
+    found.sort();
+    assert_eq!(found, written);
+    let markdown = fs::read_to_string(home.join("all/matrix.md")).unwrap();
+    assert!(markdown.contains("| one   | M2      | held "), "{markdown}");
+
+    // Nothing is run again, and half a line, which a killed program leaves, is no run.
+    let results = home.join("first/results.jsonl");
+    let mut text = fs::read_to_string(&results).unwrap();
+    assert_eq!(text.lines().count(), 2);
+    let whole = text.clone();
+    text.push_str("{\"scenario\":\"one\",\"scen");
+    fs::write(&results, text).unwrap();
+    let part = ["--partition", "1/2", "--out", "first", "--resume"];
+    let against = ["--against", "all"];
+    let resumed = matrix(&lifeboat, &[&both[..], &part, &against].concat()).expect_code(0);
+    assert!(
+        resumed.stderr.contains("part 1/2, 2 of them done already"),
+        "{}",
+        resumed.stderr
+    );
+    assert_eq!(fs::read_to_string(&results).unwrap(), whole);
+    assert_eq!(lifeboat.leftovers(), [""; 0], "something was left behind");
+}
+
+#[test]
+fn what_is_wrong_with_a_matrix_is_told_before_anything_runs() {
+    let lifeboat = Lifeboat::new();
+    let wrong = [
+        (&["r3-no-spar"][..], "did you mean `r3-no-spare`?"),
+        (&["--server", "2.15"], "2.15"),
+        (&["--partition", "4/3"], "`4/3` is no part such as 1/3"),
+        (
+            &["--against", "nothing.json"],
+            "nothing.json: this is no matrix",
+        ),
+    ];
+    for (arguments, expected) in wrong {
+        let called = matrix(&lifeboat, arguments).expect_code(2);
+        assert!(called.stderr.contains(expected), "{}", called.stderr);
+    }
+    fs::create_dir(lifeboat.home.path().join("torn")).unwrap();
+    lifeboat.scenario("torn/results.jsonl", "{}\n");
+    let called = lifeboat.call(&["drill", "merge", "torn"]).expect_code(2);
+    assert!(
+        called
+            .stderr
+            .contains("results.jsonl:1: this is no run of a matrix"),
+        "{}",
+        called.stderr
+    );
+    assert!(!lifeboat.home.path().join("lifeboat-matrix").exists());
+}
