@@ -138,3 +138,37 @@ fn what_is_wrong_with_a_matrix_is_told_before_anything_runs() {
     );
     assert!(!lifeboat.home.path().join("lifeboat-matrix").exists());
 }
+
+#[test]
+fn the_opposite_of_a_drill_is_broken_or_the_drill_proves_nothing() {
+    let lifeboat = Lifeboat::new();
+    lifeboat.scenario("sound.toml", &short("sound"));
+    let arguments = ["drill", "prove", "--no-progress"];
+    let called = lifeboat.call(&[&arguments[..], &["sound.toml"]].concat());
+    let called = called.expect_code(0);
+    assert!(
+        called.stdout.contains("sound: its opposite is broken"),
+        "{}",
+        called.stdout
+    );
+    // Nothing is published before the fault, so that nothing and all of it are the same.
+    let idle = short("idle")
+        .replace(
+            "publish = { stream = \"ORDERS\", messages = 100 }",
+            "run = \"1ms\"",
+        )
+        .replace(
+            "lost = \"nothing\"",
+            "lost = \"nothing\"\nmin_acknowledged = 1",
+        )
+        + "[load]\nrate = 1\n";
+    lifeboat.scenario("idle.toml", &idle);
+    let called = lifeboat.call(&[&arguments[..], &["idle.toml"]].concat());
+    let called = called.expect_code(10);
+    assert!(
+        called.stdout.contains("holds whatever is expected of it"),
+        "{}",
+        called.stdout
+    );
+    assert_eq!(lifeboat.leftovers(), [""; 0], "something was left behind");
+}

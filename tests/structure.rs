@@ -23,7 +23,9 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("matrix", &["judge", "model", "scenario"]),
     (
         "report",
-        &["archive", "audit", "judge", "matrix", "model", "offline"],
+        &[
+            "archive", "audit", "judge", "matrix", "model", "offline", "scenario",
+        ],
     ),
     (
         "drill",

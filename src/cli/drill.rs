@@ -40,6 +40,15 @@ pub enum Drill {
     /// Make one table of the results of several machines, each of which ran a --partition
     #[command(after_help = EXIT_CODES)]
     Merge(DrillMerge),
+    /// Show that drills can fail: run the opposite of each, which must be broken
+    ///
+    /// Where a drill expects that nothing is lost, its opposite expects that all is, and the other way round.
+    /// One that holds both ways proves nothing. Without names it takes every drill that comes with the
+    /// program; those that are known not to hold on this server version are left out.
+    #[command(after_help = EXIT_CODES)]
+    Prove(DrillProve),
+    /// Print the catalogue of drills in Markdown, with what a matrix saw
+    Catalogue(DrillCatalogue),
 }
 
 /// How to run drills.
@@ -142,6 +151,36 @@ pub struct DrillMerge {
     /// Print the table as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// What to prove.
+#[derive(Debug, Args)]
+pub struct DrillProve {
+    /// Names of built-in drills, or scenario files; every built-in drill when none is named
+    pub scenarios: Vec<String>,
+    /// Which server runs
+    #[command(flatten)]
+    pub server: ServerChoice,
+    /// Where the nodes of the clusters run
+    #[command(flatten)]
+    pub place: Place,
+    /// Run so many drills side by side [default: as many as cores and memory carry]
+    #[arg(long, short, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub jobs: Option<u8>,
+    /// Where the evidence goes, a directory for every run
+    #[arg(long, value_name = "DIR", default_value = "lifeboat-runs")]
+    pub evidence: PathBuf,
+    /// Print log lines instead of live progress
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+/// What the catalogue tells.
+#[derive(Debug, Args)]
+pub struct DrillCatalogue {
+    /// The matrix whose verdicts are shown: matrix.json, or its directory
+    #[arg(long, value_name = "FILE")]
+    pub matrix: Option<PathBuf>,
 }
 
 /// Where nodes run.

@@ -13,7 +13,9 @@ use clap::{Args, Parser, Subcommand};
 pub use audit::{Audit, SystemLogin};
 pub use configuration::{Config, ConfigApply, ConfigSave};
 pub use connect::Connect;
-pub use drill::{Drill, DrillMatrix, DrillMerge, DrillRun, Place, ServerChoice};
+pub use drill::{
+    Drill, DrillCatalogue, DrillMatrix, DrillMerge, DrillProve, DrillRun, Place, ServerChoice,
+};
 pub use names::Names;
 pub use offline::{Cat, Convert, Extract, Info, Verify};
 pub use online::{

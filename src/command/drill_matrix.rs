@@ -2,23 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use futures_util::StreamExt as _;
 use lifeboat_harness::{ContainerEngine, Runtime, ServerBinary, ServerRequest, parse_version};
 use semver::Version;
 
-use super::drill_run::exit_of;
+use super::drilling::{Runner, choose, exit_of};
 use super::{Failure, Outcome};
 use crate::cli::DrillMatrix;
-use crate::drill::{Cost, DrillSettings, Room, run_drill};
 use crate::exit::Exit;
 use crate::judge::RunRecord;
 use crate::matrix::{Partition, Planned, Results, ResultsError, Table, plan};
 use crate::report::{matrix_markdown, matrix_text, runs_as_junit};
-use crate::scenario::{Catalog, Source};
-use crate::ui::{self, DrillProgress};
+use crate::ui;
 
 /// The table, for tools.
 const TABLE: &str = "matrix.json";
@@ -31,7 +28,7 @@ const RUNS: &str = "runs";
 
 pub(super) async fn run(options: DrillMatrix) -> Outcome {
     // Everything that can be wrong with what was typed is found before anything starts.
-    let sources = choose(&options.scenarios)?;
+    let sources = choose(&options.scenarios, |_| true)?;
     let versions = versions(&options.server)?;
     let partition: Partition = options
         .partition
@@ -59,15 +56,11 @@ pub(super) async fn run(options: DrillMatrix) -> Outcome {
         versions.len(),
         done.len()
     ));
-    let matrix = Matrix {
-        servers,
-        runtime,
-        evidence: options.out.join(RUNS),
-        room: Room::for_drills(options.jobs.map(usize::from)),
-        progress: DrillProgress::new(ui::can_draw(options.no_progress)),
-    };
+    let evidence = options.out.join(RUNS);
+    let live = ui::can_draw(options.no_progress);
+    let runner = Runner::new(runtime, evidence, options.jobs, live);
     let mut running = futures_util::stream::iter(missing.iter())
-        .map(|one| matrix.run_one(one))
+        .map(|one| run_one(&runner, &servers, one))
         // The room decides how many there are at once.
         .buffer_unordered(missing.len().max(1));
     let mut runs = 0;
@@ -81,35 +74,17 @@ pub(super) async fn run(options: DrillMatrix) -> Outcome {
     conclude(&results, earlier.as_ref(), Some(&options.out), options.json)
 }
 
-/// What the runs of a matrix have in common.
-struct Matrix {
-    servers: BTreeMap<Version, ServerBinary>,
-    runtime: Runtime,
-    evidence: PathBuf,
-    room: Room,
-    progress: DrillProgress,
-}
-
-impl Matrix {
-    async fn run_one<'a>(&self, one: &'a Planned) -> Result<(&'a Planned, RunRecord), Failure> {
-        let scenario = &one.source.scenario;
-        let _place = self.room.enter(Cost::of(scenario)).await;
-        let server = self.servers.get(&one.server).cloned().ok_or_else(|| {
-            let text = format!("nobody looked for nats-server {}", one.server);
-            Failure::new(Exit::Unexpected, text)
-        })?;
-        let settings = DrillSettings {
-            server,
-            runtime: self.runtime,
-            evidence_root: self.evidence.clone(),
-            seed: None,
-        };
-        let name = format!("{} {}", scenario.name, one.server);
-        let watcher = Arc::new(self.progress.drill(&name, &scenario.about));
-        let record = run_drill(&one.source, &settings, Arc::clone(&watcher) as _).await?;
-        watcher.finished(&record);
-        Ok((one, record))
-    }
+async fn run_one<'a>(
+    runner: &Runner,
+    servers: &BTreeMap<Version, ServerBinary>,
+    one: &'a Planned,
+) -> Result<(&'a Planned, RunRecord), Failure> {
+    let server = servers.get(&one.server).ok_or_else(|| {
+        let text = format!("nobody looked for nats-server {}", one.server);
+        Failure::new(Exit::Unexpected, text)
+    })?;
+    let name = format!("{} {}", one.source.scenario.name, one.server);
+    Ok((one, runner.run(&one.source, server, &name).await?))
 }
 
 /// Writes the table wherever it is wanted, and says how to exit.
@@ -137,15 +112,6 @@ pub(super) fn conclude(
     };
     ui::print(&text)?;
     Ok(exit_of(&runs))
-}
-
-fn choose(names: &[String]) -> Result<Vec<Source>, Failure> {
-    let catalog = Catalog::built_in()?;
-    if names.is_empty() {
-        return Ok(catalog.all().to_vec());
-    }
-    let chosen = names.iter().map(|name| catalog.find(name));
-    Ok(chosen.collect::<Result<_, _>>()?)
 }
 
 /// Versions as typed, oldest first, each once.

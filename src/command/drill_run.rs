@@ -3,45 +3,33 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use lifeboat_harness::{
-    BinaryError, ContainerEngine, Runtime, ServerBinary, ServerRequest, identify_image,
-    parse_version,
-};
 
+use super::drilling::{Runner, choose, exit_of, find_server};
 use super::{Failure, Outcome};
-use crate::cli::{DrillRun, Place, ServerChoice};
-use crate::drill::{Cost, DrillSettings, Room, run_drill};
+use crate::cli::DrillRun;
 use crate::exit::Exit;
 use crate::judge::RunRecord;
-use crate::model::Verdict;
 use crate::report::{runs_as_json, runs_as_junit, summary};
-use crate::scenario::{Catalog, Source};
-use crate::ui::{self, DrillProgress};
+use crate::scenario::Source;
+use crate::ui;
 
 pub(super) async fn run(options: DrillRun) -> Outcome {
     // Everything that can be wrong with what was typed is found before anything starts.
-    let sources = choose(&options.scenarios)?;
+    let sources = choose(&options.scenarios, Source::is_core)?;
     let (server, runtime) = find_server(&options.server, &options.place).await?;
     ui::say(&format!("{server}: {}", server.path.display()));
-    let settings = DrillSettings {
-        server,
-        runtime,
-        evidence_root: options.evidence.clone(),
-        seed: options.seed,
-    };
     // A report that can't be written is told of before hours of drills, not after.
     let junit = options.junit.as_deref().map(create_report).transpose()?;
-    let progress = DrillProgress::new(ui::can_draw(options.no_progress));
+    let live = ui::can_draw(options.no_progress);
+    let runner = Runner::new(runtime, options.evidence, options.jobs, live).with_seed(options.seed);
     let rounds = usize::from(options.repeat);
     let all = std::iter::repeat_n(&sources, rounds).flatten();
-    let room = Room::for_drills(options.jobs.map(usize::from));
     let runs: Vec<RunRecord> = futures_util::stream::iter(all)
-        .map(|source| run_one(source, &settings, &room, &progress))
+        .map(|source| runner.run(source, &server, &source.scenario.name))
         // The room decides how many there are at once.
-        .buffered(sources.len() * rounds)
+        .buffered((sources.len() * rounds).max(1))
         .try_collect()
         .await?;
     let text = if options.json {
@@ -57,93 +45,9 @@ pub(super) async fn run(options: DrillRun) -> Outcome {
     Ok(exit_of(&runs))
 }
 
-async fn run_one(
-    source: &Source,
-    settings: &DrillSettings,
-    room: &Room,
-    progress: &DrillProgress,
-) -> Result<RunRecord, Failure> {
-    let _place = room.enter(Cost::of(&source.scenario)).await;
-    let watcher = Arc::new(progress.drill(&source.scenario.name, &source.scenario.about));
-    let record = run_drill(source, settings, Arc::clone(&watcher) as _).await?;
-    watcher.finished(&record);
-    Ok(record)
-}
-
-fn choose(names: &[String]) -> Result<Vec<Source>, Failure> {
-    let catalog = Catalog::built_in()?;
-    if names.is_empty() {
-        return Ok(catalog.core().cloned().collect());
-    }
-    let chosen = names.iter().map(|name| catalog.find(name));
-    Ok(chosen.collect::<Result<_, _>>()?)
-}
-
-/// Finds the server once for all drills, and where it is to run.
-async fn find_server(
-    choice: &ServerChoice,
-    place: &Place,
-) -> Result<(ServerBinary, Runtime), Failure> {
-    let runtime: Runtime = place.runtime.parse()?;
-    if runtime == Runtime::Container {
-        // Without an engine no drill can run, which is better known now.
-        let engine = ContainerEngine::find().await?;
-        ui::say(&format!("container engine {}", engine.version));
-        if let Some(image) = &place.image {
-            let server = identify_image(image).await?;
-            check_version(choice, &server)?;
-            return Ok((server, runtime));
-        }
-    } else if place.image.is_some() {
-        let text = "an image is run by containers only: add --runtime container";
-        return Err(Failure::new(Exit::Usage, text));
-    }
-    Ok((find_binary(choice).await?, runtime))
-}
-
-/// An image runs what it runs; a version that was asked for has to be that.
-fn check_version(choice: &ServerChoice, server: &ServerBinary) -> Result<(), Failure> {
-    let Some(text) = &choice.server_version else {
-        return Ok(());
-    };
-    let wanted = parse_version(text)?;
-    if wanted == server.version {
-        return Ok(());
-    }
-    Err(Failure::from(BinaryError::WrongVersion {
-        path: server.path.clone(),
-        found: server.version.clone(),
-        wanted,
-    }))
-}
-
-/// Finds the server binary, and says so when it has to be downloaded.
-async fn find_binary(choice: &ServerChoice) -> Result<ServerBinary, Failure> {
-    let mut request = ServerRequest::from_env()?;
-    request.path.clone_from(&choice.server);
-    request.offline |= choice.offline;
-    request.version = match &choice.server_version {
-        Some(text) => Some(parse_version(text)?),
-        None => None,
-    };
-    super::servers::locate(request).await
-}
-
 fn create_report(path: &Path) -> Result<File, Failure> {
     File::create(path).map_err(|error| {
         let text = format!("can't write {}: {error}", path.display());
         Failure::new(Exit::Usage, text)
     })
-}
-
-/// 0 when every verdict is the expected one; else the worst that is not.
-pub(super) fn exit_of(runs: &[RunRecord]) -> Exit {
-    let mut unexpected = runs.iter().filter(|run| !run.is_as_expected()).peekable();
-    if unexpected.peek().is_none() {
-        Exit::Done
-    } else if unexpected.any(|run| run.verdict() != Verdict::Inconclusive) {
-        Exit::Broken
-    } else {
-        Exit::Inconclusive
-    }
 }

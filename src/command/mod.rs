@@ -8,11 +8,14 @@ mod config_apply;
 mod config_save;
 mod connect;
 mod convert;
+mod drill_catalogue;
 mod drill_check;
 mod drill_list;
 mod drill_matrix;
 mod drill_merge;
+mod drill_prove;
 mod drill_run;
+mod drilling;
 mod extract;
 mod info;
 mod offline;
@@ -105,6 +108,8 @@ async fn run_drills(drill: Drill) -> Outcome {
         Drill::Run(options) => drill_run::run(options).await,
         Drill::Matrix(options) => drill_matrix::run(options).await,
         Drill::Merge(options) => drill_merge::run(&options),
+        Drill::Prove(options) => drill_prove::run(options).await,
+        Drill::Catalogue(options) => drill_catalogue::run(&options),
     }
 }
 

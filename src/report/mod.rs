@@ -3,6 +3,7 @@
 mod account;
 mod audit;
 mod backup;
+mod catalogue;
 mod json;
 mod junit;
 mod matrix;
@@ -11,6 +12,7 @@ mod text;
 pub use account::{account_text, account_verification_json, account_verification_text};
 pub use audit::{AuditView, audit_json, audit_text};
 pub use backup::{info_json, info_text, message_line, verification_json, verification_text};
+pub use catalogue::catalogue;
 pub use json::runs_as_json;
 pub use junit::runs_as_junit;
 pub use matrix::{matrix_markdown, matrix_text};

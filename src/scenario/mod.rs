@@ -3,6 +3,7 @@
 
 mod catalog;
 mod diagnostic;
+mod inverted;
 mod names;
 mod resolve;
 mod resolved;

@@ -1,0 +1,76 @@
+//! `drill prove`: shows that drills can fail, by running the opposite of each.
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+
+use super::drilling::{Runner, choose, find_server};
+use super::{Failure, Outcome};
+use crate::cli::DrillProve;
+use crate::exit::Exit;
+use crate::judge::RunRecord;
+use crate::model::Verdict;
+use crate::scenario::Source;
+use crate::ui;
+
+pub(super) async fn run(options: DrillProve) -> Outcome {
+    let sources = choose(&options.scenarios, |_| true)?;
+    let (server, runtime) = find_server(&options.server, &options.place).await?;
+    ui::say(&format!("{server}: {}", server.path.display()));
+    // Where a defect is known the opposite is broken as well, which would prove nothing.
+    let (tried, known): (Vec<_>, Vec<_>) = sources.into_iter().partition(|source| {
+        let expected = source.scenario.expect.verdict_for(&server.version);
+        expected.verdict == Verdict::Held
+    });
+    let live = ui::can_draw(options.no_progress);
+    let runner = Runner::new(runtime, options.evidence, options.jobs, live);
+    let opposites: Vec<Source> = tried.iter().map(opposite).collect();
+    let runs: Vec<RunRecord> = futures_util::stream::iter(&opposites)
+        .map(|source| runner.run(source, &server, &source.scenario.name))
+        .buffered(opposites.len().max(1))
+        .try_collect()
+        .await?;
+    let mut lines: Vec<_> = runs.iter().map(line).collect();
+    lines.extend(known.iter().map(|source| {
+        format!(
+            "{}: not tried, it does not hold on this version",
+            source.scenario.name
+        )
+    }));
+    ui::print(&lines.join("\n"))?;
+    exit_of(&runs)
+}
+
+fn opposite(source: &Source) -> Source {
+    Source {
+        scenario: source.scenario.inverted(),
+        ..source.clone()
+    }
+}
+
+fn line(run: &RunRecord) -> String {
+    let name = &run.scenario;
+    let why = run.judgement.findings.first().map(|finding| &finding.text);
+    match (run.verdict(), why) {
+        (Verdict::Broken, Some(why)) => format!("{name}: its opposite is broken: {why}"),
+        (Verdict::Held, _) => {
+            format!("{name}: holds whatever is expected of it, and proves nothing")
+        }
+        (verdict, why) => format!(
+            "{name}: its opposite is {verdict}, which proves nothing: {}",
+            why.map_or("nothing was found", String::as_str)
+        ),
+    }
+}
+
+/// Every opposite has to be broken.
+fn exit_of(runs: &[RunRecord]) -> Outcome {
+    let is_any = |verdict| runs.iter().any(|run| run.verdict() == verdict);
+    if is_any(Verdict::Held) {
+        Ok(Exit::Broken)
+    } else if is_any(Verdict::Inconclusive) {
+        Ok(Exit::Inconclusive)
+    } else if runs.is_empty() {
+        Err(Failure::new(Exit::Usage, "there is no drill to prove"))
+    } else {
+        Ok(Exit::Done)
+    }
+}

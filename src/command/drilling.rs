@@ -1,0 +1,141 @@
+//! What the commands that run drills have in common: which drills, on which server, side by side as the
+//! machine carries them, and how that ends.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use lifeboat_harness::{
+    BinaryError, ContainerEngine, Runtime, ServerBinary, ServerRequest, identify_image,
+    parse_version,
+};
+
+use super::Failure;
+use crate::cli::{Place, ServerChoice};
+use crate::drill::{Cost, DrillSettings, Room, run_drill};
+use crate::exit::Exit;
+use crate::judge::RunRecord;
+use crate::model::Verdict;
+use crate::scenario::{Catalog, Source};
+use crate::ui::{self, DrillProgress};
+
+/// Runs drills, each as soon as there is room for it.
+pub(super) struct Runner {
+    runtime: Runtime,
+    evidence: PathBuf,
+    seed: Option<u64>,
+    room: Room,
+    progress: DrillProgress,
+}
+
+impl Runner {
+    pub(super) fn new(runtime: Runtime, evidence: PathBuf, jobs: Option<u8>, live: bool) -> Self {
+        Self {
+            runtime,
+            evidence,
+            seed: None,
+            room: Room::for_drills(jobs.map(usize::from)),
+            progress: DrillProgress::new(live),
+        }
+    }
+
+    /// Has every random choice follow from a number.
+    pub(super) fn with_seed(self, seed: Option<u64>) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// Runs one drill; it is shown under that name.
+    pub(super) async fn run(
+        &self,
+        source: &Source,
+        server: &ServerBinary,
+        name: &str,
+    ) -> Result<RunRecord, Failure> {
+        let _place = self.room.enter(Cost::of(&source.scenario)).await;
+        let settings = DrillSettings {
+            server: server.clone(),
+            runtime: self.runtime,
+            evidence_root: self.evidence.clone(),
+            seed: self.seed,
+        };
+        let watcher = Arc::new(self.progress.drill(name, &source.scenario.about));
+        let record = run_drill(source, &settings, Arc::clone(&watcher) as _).await?;
+        watcher.finished(&record);
+        Ok(record)
+    }
+}
+
+/// The drills of those names, or files; when none is named, those of the catalogue that are wanted.
+pub(super) fn choose(
+    names: &[String],
+    wanted: impl Fn(&Source) -> bool,
+) -> Result<Vec<Source>, Failure> {
+    let catalog = Catalog::built_in()?;
+    if names.is_empty() {
+        let all = catalog.all().iter();
+        return Ok(all.filter(|source| wanted(source)).cloned().collect());
+    }
+    let chosen = names.iter().map(|name| catalog.find(name));
+    Ok(chosen.collect::<Result<_, _>>()?)
+}
+
+/// Finds the server once for all drills, and where it is to run.
+pub(super) async fn find_server(
+    choice: &ServerChoice,
+    place: &Place,
+) -> Result<(ServerBinary, Runtime), Failure> {
+    let runtime: Runtime = place.runtime.parse()?;
+    if runtime == Runtime::Container {
+        // Without an engine no drill can run, which is better known now.
+        let engine = ContainerEngine::find().await?;
+        ui::say(&format!("container engine {}", engine.version));
+        if let Some(image) = &place.image {
+            let server = identify_image(image).await?;
+            check_version(choice, &server)?;
+            return Ok((server, runtime));
+        }
+    } else if place.image.is_some() {
+        let text = "an image is run by containers only: add --runtime container";
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    Ok((find_binary(choice).await?, runtime))
+}
+
+/// An image runs what it runs; a version that was asked for has to be that.
+fn check_version(choice: &ServerChoice, server: &ServerBinary) -> Result<(), Failure> {
+    let Some(text) = &choice.server_version else {
+        return Ok(());
+    };
+    let wanted = parse_version(text)?;
+    if wanted == server.version {
+        return Ok(());
+    }
+    Err(Failure::from(BinaryError::WrongVersion {
+        path: server.path.clone(),
+        found: server.version.clone(),
+        wanted,
+    }))
+}
+
+/// Finds the server binary, and says so when it has to be downloaded.
+async fn find_binary(choice: &ServerChoice) -> Result<ServerBinary, Failure> {
+    let mut request = ServerRequest::from_env()?;
+    request.path.clone_from(&choice.server);
+    request.offline |= choice.offline;
+    request.version = match &choice.server_version {
+        Some(text) => Some(parse_version(text)?),
+        None => None,
+    };
+    super::servers::locate(request).await
+}
+
+/// 0 when every verdict is the expected one; else the worst that is not.
+pub(super) fn exit_of(runs: &[RunRecord]) -> Exit {
+    let mut unexpected = runs.iter().filter(|run| !run.is_as_expected()).peekable();
+    if unexpected.peek().is_none() {
+        Exit::Done
+    } else if unexpected.any(|run| run.verdict() != Verdict::Inconclusive) {
+        Exit::Broken
+    } else {
+        Exit::Inconclusive
+    }
+}

@@ -1,0 +1,100 @@
+//! The catalogue of drills in Markdown: what each is about, what the last matrix saw on each server
+//! version, and which defects are known.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::matrix::{Cell, Table};
+use crate::model::Verdict;
+use crate::scenario::Source;
+
+/// What a group of drills is, by its directory.
+const GROUPS: [(&str, &str); 6] = [
+    ("core", "Core: the drills that run when none is named"),
+    ("replicas", "Replicas: repaired by the cluster, or not"),
+    ("operator", "Operators: what can still be done"),
+    ("damage", "Damage: of blocks, indexes, state and disks"),
+    ("upgrade", "Upgrades"),
+    ("faults", "Faults that need something of the machine"),
+];
+
+/// A section for every group, with a row for every drill.
+pub fn catalogue(sources: &[Source], record: &Table) -> String {
+    let mut groups: BTreeMap<usize, Vec<&Source>> = BTreeMap::new();
+    for source in sources {
+        let group = group_of(source);
+        let place = GROUPS.iter().position(|(name, _)| *name == group);
+        groups
+            .entry(place.unwrap_or(GROUPS.len()))
+            .or_default()
+            .push(source);
+    }
+    let sections = groups.into_iter().map(|(place, sources)| {
+        let title = GROUPS.get(place).map_or("Others", |(_, title)| title);
+        section(title, &sources, record)
+    });
+    sections.collect::<Vec<_>>().join("\n\n")
+}
+
+fn group_of(source: &Source) -> &str {
+    let directory = source.path.parent().and_then(Path::file_name);
+    directory.and_then(|name| name.to_str()).unwrap_or_default()
+}
+
+fn section(title: &str, sources: &[&Source], record: &Table) -> String {
+    let versions: Vec<&str> = record
+        .servers
+        .iter()
+        .map(|server| server.version.as_str())
+        .collect();
+    let mut lines = vec![
+        format!("### {title}"),
+        String::new(),
+        row(&[&["drill", "promise", "shows"], &versions[..], &["known"]].concat()),
+        format!("|{}", "---|".repeat(versions.len() + 4)),
+    ];
+    for source in sources {
+        let scenario = &source.scenario;
+        let group = group_of(source);
+        let name = format!("[`{0}`]({group}/{0}.toml)", scenario.name);
+        let seen: Vec<String> = versions
+            .iter()
+            .map(|version| {
+                record
+                    .cell(&scenario.name, version)
+                    .map_or_else(|| String::from("-"), seen)
+            })
+            .collect();
+        let known: Vec<_> = scenario
+            .expect
+            .known
+            .iter()
+            .map(|known| format!("{}: {}", known.server, known.because))
+            .collect();
+        let known = known.join("; ");
+        let mut columns = vec![name.as_str(), &scenario.promise, &scenario.about];
+        columns.extend(seen.iter().map(String::as_str));
+        columns.push(&known);
+        lines.push(row(&columns));
+    }
+    lines.join("\n")
+}
+
+fn row(columns: &[&str]) -> String {
+    // A bar would end the column.
+    let columns: Vec<_> = columns
+        .iter()
+        .map(|column| column.replace('|', "\\|"))
+        .collect();
+    format!("| {} |", columns.join(" | "))
+}
+
+/// What was seen on a version: the verdict, or how often it held.
+fn seen(cell: &Cell) -> String {
+    match cell.verdict() {
+        Some(Verdict::Held) => String::from("held"),
+        Some(Verdict::Broken) => String::from("**broken**"),
+        Some(Verdict::Inconclusive) => String::from("inconclusive"),
+        None => format!("held {} of {}", cell.held, cell.runs),
+    }
+}

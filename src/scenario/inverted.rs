@@ -1,0 +1,51 @@
+//! The opposite of a scenario's expectation: a drill that holds both ways proves nothing.
+
+use super::resolved::{Scenario, Step};
+use crate::ledger::LossScope;
+
+impl Scenario {
+    /// The same drill, expecting what must not be: all is lost where nothing may be, nothing where
+    /// all was to be. Without a fault nothing is before it: then a replica too many is expected.
+    #[must_use]
+    pub fn inverted(&self) -> Self {
+        let mut inverted = self.clone();
+        let breaks = self.steps.iter().any(Step::is_fault);
+        inverted.expect.lost = match self.expect.lost {
+            LossScope::Nothing if breaks => LossScope::BeforeFault,
+            LossScope::Nothing | LossScope::AfterBackup | LossScope::BeforeFault => {
+                LossScope::Nothing
+            }
+        };
+        if self.expect.lost == LossScope::Nothing && !breaks {
+            for stream in &mut inverted.streams {
+                stream.replicas += 1;
+            }
+        }
+        // What is known of the drill says nothing of its opposite.
+        inverted.expect.known.clear();
+        inverted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ledger::LossScope;
+    use crate::scenario::Catalog;
+
+    #[test]
+    fn every_scenario_has_an_opposite() {
+        for source in Catalog::built_in().unwrap().all() {
+            let (scenario, inverted) = (&source.scenario, source.scenario.inverted());
+            let replicas = |scenario: &crate::scenario::Scenario| -> usize {
+                scenario.streams.iter().map(|stream| stream.replicas).sum()
+            };
+            assert!(
+                inverted.expect.lost != scenario.expect.lost
+                    || replicas(&inverted) != replicas(scenario),
+                "{}",
+                scenario.name
+            );
+            assert_ne!(inverted.expect.lost, LossScope::AfterBackup);
+        }
+    }
+}
