@@ -17,7 +17,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             files.extend(entries(&group)?);
         }
     }
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
+    files.retain(|file| {
+        file.extension()
+            .is_some_and(|extension| extension == "toml")
+    });
     files.sort();
     let mut list = String::from("&[\n");
     for file in &files {

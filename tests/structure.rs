@@ -30,6 +30,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
             "judge",
             "ledger",
             "model",
+            "offline",
             "scenario",
         ],
     ),

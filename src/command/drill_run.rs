@@ -11,6 +11,8 @@ use lifeboat_harness::{
     parse_version,
 };
 
+use semver::Version;
+
 use super::{Failure, Outcome};
 use crate::cli::{DrillRun, Place, ServerChoice};
 use crate::drill::{DrillSettings, run_drill};
@@ -18,14 +20,15 @@ use crate::exit::Exit;
 use crate::judge::RunRecord;
 use crate::model::Verdict;
 use crate::report::{runs_as_json, runs_as_junit, summary};
-use crate::scenario::{Catalog, Source};
+use crate::scenario::{Catalog, Scenario, Source};
 use crate::ui::{self, DrillProgress};
 
 pub(super) async fn run(options: DrillRun) -> Outcome {
     // Everything that can be wrong with what was typed is found before anything starts.
-    let sources = choose(&options.scenarios)?;
+    let mut sources = choose(&options.scenarios)?;
     let (server, runtime) = find_server(&options.server, &options.place).await?;
     ui::say(&format!("{server}: {}", server.path.display()));
+    sources.retain(|source| applies(&source.scenario, &server.version));
     let settings = DrillSettings {
         server,
         runtime,
@@ -53,6 +56,18 @@ pub(super) async fn run(options: DrillRun) -> Outcome {
         file.write_all(report.as_bytes())?;
     }
     Ok(exit_of(&runs))
+}
+
+/// Whether a drill makes sense on a server; where it does not, that is said.
+fn applies(scenario: &Scenario, server: &Version) -> bool {
+    let applies = scenario.applies_to(server);
+    if let Some(servers) = scenario.servers.as_ref().filter(|_| !applies) {
+        let name = &scenario.name;
+        ui::say(&format!(
+            "{name}: skipped, it is about nats-server {servers}, not {server}"
+        ));
+    }
+    applies
 }
 
 async fn run_one(

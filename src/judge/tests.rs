@@ -188,6 +188,7 @@ fn rules(lost: LossScope, replicas: usize) -> Rules {
             StreamRules {
                 replicas,
                 consumers: vec![C.into()],
+                keeping: Keeping::default(),
             },
         )]),
     }
