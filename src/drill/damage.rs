@@ -229,12 +229,11 @@ mod tests {
         // What is not there can't be damaged.
         assert!(files(StreamPart::Configuration).is_empty());
         assert!(files(StreamPart::Consumers).is_empty());
-        assert!(
-            files_of(root.path(), &DamageTarget::MetaGroup)
-                .unwrap()
-                .len()
-                == 3
-        );
+        fs::create_dir(root.path().join("snapshots")).unwrap();
+        fs::write(root.path().join("snapshots/snap.1.2"), "").unwrap();
+        let meta = files_of(root.path(), &DamageTarget::MetaGroup).unwrap();
+        let expected = ["msgs/9.blk", "msgs/10.blk", "snapshots/snap.1.2"].map(Path::new);
+        assert_eq!(meta, expected);
     }
 
     #[test]

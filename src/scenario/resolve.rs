@@ -459,4 +459,222 @@ lost = "nothing"
             assert!(message.contains(expected), "{step}: {message}");
         }
     }
+
+    #[test]
+    fn faults_of_steps_about_damage_and_disks_are_pointed_at() {
+        let damage = |what: &str| format!("damage = {{ node = \"n1\", {what} }}");
+        for (step, expected) in [
+            (
+                damage("what = \"first blok\", how = \"flip\", stream = \"ORDERS\""),
+                "did you mean `first block`?",
+            ),
+            (
+                damage("what = \"index\", how = \"flop\", stream = \"ORDERS\""),
+                "did you mean `flip`?",
+            ),
+            (
+                damage("what = \"index\", how = \"flip\""),
+                "index of which stream?",
+            ),
+            (
+                damage("what = \"meta group\", how = \"flip\", stream = \"ORDERS\""),
+                "leave `stream` out",
+            ),
+            (
+                damage("what = \"messages\", how = \"flip\", stream = \"ORDERS\""),
+                "can only be removed",
+            ),
+            (
+                damage("what = \"index\", how = \"flip\", stream = \"ORDER\""),
+                "did you mean `ORDERS`?",
+            ),
+            (
+                String::from("copy_disk = { node = \"n1\", as = \"a b\" }"),
+                "can't be a copy's name",
+            ),
+            (
+                String::from("roll_back = { node = \"n1\", to = \"then\" }"),
+                "no earlier step makes a copy `then`",
+            ),
+            (
+                String::from(
+                    "copy_disk = { node = \"n1\", as = \"then\" }\n[[step]]\nroll_back = { node = \"n1\", to = \"than\" }",
+                ),
+                "did you mean `then`?",
+            ),
+            (
+                String::from(
+                    "copy_disk = { node = \"n1\", as = \"then\" }\n[[step]]\nroll_back = { node = \"n2\", to = \"then\" }",
+                ),
+                "`then` has no disk of n2, only of n1",
+            ),
+            (
+                String::from(
+                    "copy_disk = { node = \"n1\", as = \"then\" }\n[[step]]\ncopy_disk = { node = \"n2\", as = \"then\" }",
+                ),
+                "there are two copies `then`",
+            ),
+            (
+                String::from("extract = { node = \"n1\", backup = \"b\" }"),
+                "no earlier step makes a backup `b`",
+            ),
+            (
+                String::from(
+                    "backup = { stream = \"ORDERS\", as = \"b\" }\n[[step]]\nextract = { node = \"n1\", backup = \"b\" }",
+                ),
+                "only a single server (`nodes = 1`)",
+            ),
+        ] {
+            let message = fault(VICTIM, &step);
+            let is_placed = message.contains("x.toml:10:") || message.contains("x.toml:12:");
+            assert!(is_placed, "{step}: {message}");
+            assert!(message.contains(expected), "{step}: {message}");
+        }
+    }
+
+    #[test]
+    fn faults_of_operators_steps_are_pointed_at() {
+        for (step, expected) in [
+            (
+                "upgrade = { node = \"n1\", to = \"latest\" }",
+                "is not a server version",
+            ),
+            (
+                "upgrade = { node = \"n1\", to = \"2.15\" }",
+                "did you mean `2.15.",
+            ),
+            ("purge = { stream = \"ORDERS\", keep = 0 }", "0 messages"),
+            (
+                "delete_messages = { stream = \"ORDERS\", every = 0 }",
+                "0 messages",
+            ),
+            (
+                "update = { stream = \"ORDERS\", config = {} }",
+                "nothing is changed",
+            ),
+            (
+                "update = { stream = \"ORDERS\", config = { name = \"B\" } }",
+                "`name` can't be set here",
+            ),
+            (
+                "update = { stream = \"ORDERS\", config = { max_mgs = 5 } }",
+                "did you mean `max_msgs`?",
+            ),
+            (
+                "update = { stream = \"ORDERS\", config = { storage = \"memory\" } }",
+                "say it in [[stream]]",
+            ),
+            (
+                "stream_peer_remove = { stream = \"ORDERS\", node = \"n9\" }",
+                "`n9` is no node",
+            ),
+            ("meta_rescue = { node = \"n1\", quorum = -1 }", "-1 nodes"),
+            ("meta_step_down = { node = \"n1\" }", "unknown field `node`"),
+            ("kill_all = { wipes = true }", "did you mean `wipe`?"),
+            ("start_all = { all = true }", "unknown field `all`"),
+            (
+                "peer_remove = { node = \"n1\", fail = true }",
+                "did you mean `fails`?",
+            ),
+            (
+                "kill = { node = \"n1\", fails = true }",
+                "unknown field `fails`",
+            ),
+        ] {
+            let message = fault(VICTIM, step);
+            assert!(message.contains("x.toml:10:"), "{step}: {message}");
+            assert!(message.contains(expected), "{step}: {message}");
+        }
+        let restore = |what: &str| {
+            format!(
+                "backup = {{ stream = \"ORDERS\", as = \"b\" }}\n[[step]]\nrestore = {{ backup = \"b\", {what} }}"
+            )
+        };
+        for (what, expected) in [
+            ("replicas = 9", "9 replicas; expected 1 to 5"),
+            ("if_exists = \"replac\"", "did you mean `replace`?"),
+            ("config = { num_replicas = 1 }", "it has a place of its own"),
+            ("config = { subjects = [\"b\"] }", "`subjects` can't be set"),
+        ] {
+            let message = fault(VICTIM, &restore(what));
+            assert!(message.contains("x.toml:12:"), "{what}: {message}");
+            assert!(message.contains(expected), "{what}: {message}");
+        }
+    }
+
+    #[test]
+    fn faults_of_the_cluster_and_of_configurations_are_pointed_at() {
+        let stream = |config: &str| format!("replicas = 3\nconfig = {{ {config} }}\n");
+        for (from, to, expected) in [
+            (
+                "[[stream]]",
+                String::from("[cluster]\ntags = [[], [], [], []]\n[[stream]]"),
+                "x.toml:6:21: tags for more than the 3 nodes",
+            ),
+            (
+                "[[stream]]",
+                String::from("[cluster]\ntags = [[\"\"]]\n[[stream]]"),
+                "a tag is a word",
+            ),
+            (
+                "[[stream]]",
+                String::from("servers = \"2.15 or so\"\n[[stream]]"),
+                "x.toml:5:11: `2.15 or so` is no range of versions",
+            ),
+            (
+                "replicas = 3\n",
+                stream("discard = \"older\""),
+                "x.toml:9:12: `discard` is one of old, new; did you mean `old`?",
+            ),
+            (
+                "replicas = 3\n",
+                stream("max_msgs = \"many\""),
+                "`max_msgs` is a number",
+            ),
+            (
+                "replicas = 3\n",
+                stream("retention = \"workqueue\""),
+                "without a consumer nobody knows",
+            ),
+            (
+                "replicas = 3\n",
+                stream("retention = \"workqueue\" }\nconsumers = [\"a\", \"b\"]\n#"),
+                "one consumer",
+            ),
+            (
+                "lost = \"nothing\"",
+                String::from("lost = \"after-copy\""),
+                "`after-copy` needs a step that rolls a disk back",
+            ),
+        ] {
+            let message = fault(from, &to);
+            assert!(message.contains(expected), "{to}: {message}");
+        }
+        let in_memory = GOOD
+            .replacen("replicas = 3\n", &stream("storage = \"memory\""), 1)
+            .replacen(
+                VICTIM,
+                "damage = { node = \"n1\", stream = \"ORDERS\", what = \"index\", how = \"remove\" }",
+                1,
+            );
+        let message = load(Path::new("x.toml"), &in_memory)
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("it is on no disk"), "{message}");
+    }
+
+    #[test]
+    fn a_scenario_says_on_which_servers_it_makes_sense() {
+        let text = GOOD.replacen("[[stream]]", "servers = \">=2.15\"\n[[stream]]", 1);
+        let scenario = load(Path::new("x.toml"), &text).unwrap();
+        let version = |text: &str| semver::Version::parse(text).unwrap();
+        for (server, applies) in [("2.15.1", true), ("2.14.6", false), ("2.15.0-RC.1", true)] {
+            assert_eq!(scenario.applies_to(&version(server)), applies, "{server}");
+        }
+        assert!(
+            load(Path::new("x.toml"), GOOD)
+                .unwrap()
+                .applies_to(&version("2.10.26"))
+        );
+    }
 }

@@ -102,6 +102,22 @@ pub struct RestoreChanges {
     pub replace: bool,
 }
 
+impl fmt::Display for RestoreChanges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.replace {
+            f.write_str(" in the stream's place")?;
+        }
+        if let Some(replicas) = self.replicas {
+            write!(f, ", with {replicas} replicas")?;
+        }
+        let fields: Vec<_> = self.config.keys().map(String::as_str).collect();
+        if !fields.is_empty() {
+            write!(f, ", with another {}", fields.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
 /// One thing that happens.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -6,6 +6,17 @@ use super::step::{Step, Ways};
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tell(f)?;
+        f.write_str(if self.is_to_fail() {
+            ", which is to be refused"
+        } else {
+            ""
+        })
+    }
+}
+
+impl Step {
+    fn tell(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Publish { stream, messages } => {
                 write!(f, "publish {messages} messages to {stream}")
@@ -35,7 +46,9 @@ impl fmt::Display for Step {
             }
             Self::Backup { stream, .. } => write!(f, "back {stream} up"),
             Self::DeleteStream { stream, .. } => write!(f, "delete {stream}"),
-            Self::Restore { backup, .. } => write!(f, "restore from backup `{backup}`"),
+            Self::Restore {
+                backup, changes, ..
+            } => write!(f, "restore from backup `{backup}`{changes}"),
             Self::Cut { network, ways, .. } => match ways {
                 Ways::Both => write!(f, "cut the network between {network}"),
                 Ways::Out | Ways::In => write!(f, "cut the network between {network}, one way"),
@@ -70,8 +83,8 @@ impl fmt::Display for Step {
             } => write!(f, "limit the memory of {node} to {bytes} bytes"),
             Self::LimitMemory { node, .. } => write!(f, "limit the memory of {node} no longer"),
             Self::Ends { node, .. } => write!(f, "wait until the server of {node} ends"),
-            Self::Disk(step) => step.fmt(f),
-            Self::Operator(step) => step.fmt(f),
+            Self::Disk(step) => write!(f, "{step}"),
+            Self::Operator(step) => write!(f, "{step}"),
         }
     }
 }
