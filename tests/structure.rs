@@ -36,6 +36,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
             "judge",
             "ledger",
             "model",
+            "offline",
             "scenario",
         ],
     ),

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use crate::admin::Admin;
 use crate::binary::{ServerBinary, ServerRequest};
 use crate::builder::ClusterBuilder;
-use crate::config::{ClusterSettings, Credentials};
+use crate::config::{ClusterSettings, Credentials, SYSTEM_ACCOUNT};
 use crate::error::{Error, Result, io_error};
 use crate::fault::Fault;
 use crate::keeper::Keeper;
@@ -100,7 +100,7 @@ impl Cluster {
             let possible = host.possible(fault);
             possible.map_err(|reason| Error::Unsupported { fault, reason })?;
         }
-        let (system, user) = (new_user("SYS"), new_user(&builder.account));
+        let (system, user) = (new_user(SYSTEM_ACCOUNT), new_user(&builder.account));
         let settings = ClusterSettings {
             name: builder
                 .name

@@ -1,7 +1,10 @@
 //! From what a node should be to the text of its `nats-server` configuration. Pure.
 
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// The account that servers know themselves by; what they store of the meta group lies under it.
+pub(crate) const SYSTEM_ACCOUNT: &str = "SYS";
 
 /// A user of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +42,8 @@ pub(crate) struct NodeSettings {
     /// Told to other servers as this node's address. Where routes are links it leads nowhere,
     /// so that no server ever dials another except through its own link.
     pub(crate) advertise: String,
+    /// The server to run, if it is another than the cluster's.
+    pub(crate) program: Option<PathBuf>,
 }
 
 /// Where a runtime puts a node.
@@ -191,6 +196,7 @@ mod tests {
             tags: vec![String::from("az:1")],
             routes: vec![String::from("127.0.0.1:7"), String::from("127.0.0.1:8")],
             advertise: String::from("127.0.0.1:9"),
+            program: None,
         };
         let text = render(
             &cluster,

@@ -19,6 +19,8 @@ pub enum Fault {
     ReadOnlyStore,
     /// A node may use only so much memory, and is killed when it takes more.
     MemoryLimit,
+    /// A node is started again with another server than the rest of the cluster.
+    OtherServer,
 }
 
 impl fmt::Display for Fault {
@@ -28,6 +30,7 @@ impl fmt::Display for Fault {
             Self::FullDisk => "a full disk",
             Self::ReadOnlyStore => "a read-only store",
             Self::MemoryLimit => "a memory limit",
+            Self::OtherServer => "another server on one node",
         })
     }
 }

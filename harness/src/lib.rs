@@ -49,6 +49,7 @@ mod fault;
 mod forming;
 mod membership;
 mod node;
+mod operator;
 mod partition;
 
 mod admin;

@@ -238,9 +238,19 @@ impl Cluster {
     /// [`Error::Refused`] when there is no such stream; [`Error::NoAnswer`] when its only
     /// replica is gone, or nobody leads.
     pub async fn stream_members(&self, stream: &str) -> Result<StreamMembers> {
-        self.user
+        let members = self
+            .user
             .stream_members(&self.addresses_to_ask(), stream)
-            .await
+            .await?;
+        if self.settings.standalone {
+            // A single server names nobody: whatever there is, it has.
+            let alone = self.nodes().first().map(|node| node.name().to_owned());
+            return Ok(StreamMembers {
+                leader: alone,
+                followers: Vec::new(),
+            });
+        }
+        Ok(members)
     }
 
     /// Has a stream's leader step down and waits for another; returns its name. A stream with

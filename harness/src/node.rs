@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::binary::ServerBinary;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
@@ -196,6 +197,29 @@ impl<'a> Node<'a> {
         self.cluster.launch(key).await
     }
 
+    /// Starts a stopped node again with another server, as an upgrade does; every later start is
+    /// with that one too.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`]; else as [`Node::start`].
+    pub async fn start_with(&self, server: &ServerBinary) -> Result<()> {
+        self.may(Fault::OtherServer)?;
+        let _verb = self.cluster.verb().await;
+        let key = self.expect("start", &[NodeState::Stopped])?;
+        self.cluster
+            .slot(&self.name, |slot| slot.binary = Some(server.clone()))?;
+        self.cluster.launch(key).await
+    }
+
+    /// The server that it runs, or ran last.
+    ///
+    /// # Errors
+    /// [`Error::UnknownNode`].
+    pub fn binary(&self) -> Result<ServerBinary> {
+        let own = self.cluster.slot(&self.name, |slot| slot.binary.clone())?;
+        Ok(own.unwrap_or_else(|| self.cluster.binary().clone()))
+    }
+
     /// Starts a stopped node again under a new name: to the cluster it is another node, for a
     /// server's identity is its name. Returns the node under that name.
     ///
@@ -270,13 +294,26 @@ impl<'a> Node<'a> {
         self.cluster.slot(&self.name, |slot| slot.key)
     }
 
-    /// Copies part of a stopped node's disk to a local directory; whether there was any.
+    /// Copies part of a node's disk to a local directory; whether there was any. Of a paused node
+    /// it is what a crash at that moment would leave.
     ///
     /// # Errors
-    /// [`Error::IllegalTransition`] unless it is stopped: a copy of a store in use is torn.
+    /// [`Error::IllegalTransition`] while it runs: a copy of a store in use is torn.
     pub async fn copy_store(&self, area: &StoreArea, to: &Path) -> Result<bool> {
-        let key = self.expect("copy the store of", &[NodeState::Stopped])?;
+        let states = [NodeState::Stopped, NodeState::Paused];
+        let key = self.expect("copy the store of", &states)?;
         self.cluster.host().copy_store(key, area, to).await
+    }
+
+    /// Replaces part of a stopped node's disk by what a local directory holds: a disk that was
+    /// damaged, or that is as it was some time ago.
+    ///
+    /// # Errors
+    /// [`Error::IllegalTransition`] unless it is stopped; [`Error::Io`] without such a directory.
+    pub async fn put_store(&self, area: &StoreArea, from: &Path) -> Result<()> {
+        let _verb = self.cluster.verb().await;
+        let key = self.expect("fill the store of", &[NodeState::Stopped])?;
+        self.cluster.host().put_store(key, area, from).await
     }
 
     /// The node's key, if it is in one of the states the verb is meant for.

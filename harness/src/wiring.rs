@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{MutexGuard, PoisonError};
 
+use crate::binary::ServerBinary;
 use crate::cluster::Cluster;
 use crate::config::NodeSettings;
 use crate::error::{Error, Result, io_error};
@@ -23,6 +24,8 @@ pub(crate) struct Slot {
     pub(crate) nowhere: Link,
     pub(crate) addresses: Option<Addresses>,
     pub(crate) tags: Vec<String>,
+    /// The server it runs, if it is another than the cluster's.
+    pub(crate) binary: Option<ServerBinary>,
     /// Removed from the meta group: nobody lists it as a route any more.
     pub(crate) removed: bool,
 }
@@ -150,6 +153,7 @@ impl Cluster {
             tags: own.tags.clone(),
             routes,
             advertise,
+            program: own.binary.as_ref().map(|binary| binary.path.clone()),
         }
     }
 
@@ -185,6 +189,7 @@ impl Cluster {
             nowhere,
             addresses: None,
             tags,
+            binary: None,
             removed: false,
         });
         Ok(key)

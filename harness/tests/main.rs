@@ -8,6 +8,7 @@
 // The watchdog of containers is looked for in the process table of Linux.
 #[cfg(target_os = "linux")]
 mod containers;
+mod disks;
 mod faults;
 // These read the process table of Linux, the only system where a SIGKILL of the owner ends the
 // servers too.
@@ -15,5 +16,6 @@ mod faults;
 mod leaks;
 mod lifecycle;
 mod network;
+mod operator;
 mod start_failures;
 mod support;

@@ -27,6 +27,7 @@ fn entry(source: &Source) -> Value {
         "promise": scenario.promise,
         "about": scenario.about,
         "core": source.is_core(),
+        "servers": scenario.servers.as_ref().map(ToString::to_string),
         "nodes": scenario.nodes,
         "steps": scenario.steps.len(),
     })
@@ -35,8 +36,13 @@ fn entry(source: &Source) -> Value {
 fn line(source: &Source) -> String {
     let scenario = &source.scenario;
     let core = if source.is_core() { "core" } else { "" };
+    let servers = scenario.servers.as_ref();
+    let servers = servers.map(|servers| format!(" (servers {servers})"));
     format!(
-        "{:<26} {:<4} {core:<4} {}",
-        scenario.name, scenario.promise, scenario.about
+        "{:<38} {:<4} {core:<4} {}{}",
+        scenario.name,
+        scenario.promise,
+        scenario.about,
+        servers.unwrap_or_default()
     )
 }

@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::drilling::{Runner, choose, find_server};
+use super::drilling::{Runner, applies, choose, find_server};
 use super::{Failure, Outcome};
 use crate::cli::DrillProve;
 use crate::exit::Exit;
@@ -12,9 +12,10 @@ use crate::scenario::Source;
 use crate::ui;
 
 pub(super) async fn run(options: DrillProve) -> Outcome {
-    let sources = choose(&options.scenarios, |_| true)?;
+    let mut sources = choose(&options.scenarios, |_| true)?;
     let (server, runtime) = find_server(&options.server, &options.place).await?;
     ui::say(&format!("{server}: {}", server.path.display()));
+    sources.retain(|source| applies(&source.scenario, &server.version));
     // Where a defect is known the opposite is broken as well, which would prove nothing.
     let (tried, known): (Vec<_>, Vec<_>) = sources.into_iter().partition(|source| {
         let expected = source.scenario.expect.verdict_for(&server.version);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::drilling::{Runner, choose, exit_of, find_server};
+use super::drilling::{Runner, applies, choose, exit_of, find_server};
 use super::{Failure, Outcome};
 use crate::cli::DrillRun;
 use crate::exit::Exit;
@@ -17,9 +17,10 @@ use crate::ui;
 
 pub(super) async fn run(options: DrillRun) -> Outcome {
     // Everything that can be wrong with what was typed is found before anything starts.
-    let sources = choose(&options.scenarios, Source::is_core)?;
+    let mut sources = choose(&options.scenarios, Source::is_core)?;
     let (server, runtime) = find_server(&options.server, &options.place).await?;
     ui::say(&format!("{server}: {}", server.path.display()));
+    sources.retain(|source| applies(&source.scenario, &server.version));
     // A report that can't be written is told of before hours of drills, not after.
     let junit = options.junit.as_deref().map(create_report).transpose()?;
     let live = ui::can_draw(options.no_progress);

@@ -8,6 +8,7 @@ use lifeboat_harness::{
     BinaryError, ContainerEngine, Runtime, ServerBinary, ServerRequest, identify_image,
     parse_version,
 };
+use semver::Version;
 
 use super::Failure;
 use crate::cli::{Place, ServerChoice};
@@ -15,7 +16,7 @@ use crate::drill::{Cost, DrillSettings, Room, run_drill};
 use crate::exit::Exit;
 use crate::judge::RunRecord;
 use crate::model::Verdict;
-use crate::scenario::{Catalog, Source};
+use crate::scenario::{Catalog, Scenario, Source};
 use crate::ui::{self, DrillProgress};
 
 /// Runs drills, each as soon as there is room for it.
@@ -76,6 +77,18 @@ pub(super) fn choose(
     }
     let chosen = names.iter().map(|name| catalog.find(name));
     Ok(chosen.collect::<Result<_, _>>()?)
+}
+
+/// Whether a drill makes sense on a server; where it does not, that is said.
+pub(super) fn applies(scenario: &Scenario, server: &Version) -> bool {
+    let applies = scenario.applies_to(server);
+    if let Some(servers) = scenario.servers.as_ref().filter(|_| !applies) {
+        let name = &scenario.name;
+        ui::say(&format!(
+            "{name}: skipped, it is about nats-server {servers}, not {server}"
+        ));
+    }
+    applies
 }
 
 /// Finds the server once for all drills, and where it is to run.

@@ -66,6 +66,11 @@ impl Evidence {
         self.root.join("stores").join(stream).join(node)
     }
 
+    /// Where a copy of a node's disk is kept.
+    pub(super) fn copy(&self, name: &str, node: &str) -> PathBuf {
+        self.root.join("copies").join(name).join(node)
+    }
+
     /// Takes over what a cluster that did not start has left; where that can't be moved, it
     /// stays where its error said.
     pub(super) fn adopt(&self, kept: &Path) {
@@ -75,14 +80,14 @@ impl Evidence {
         }
     }
 
-    /// Writes the verdict. Backups and stores are kept only when it is not the expected one:
+    /// Writes the verdict. Backups, stores and copies are kept only when it is not the expected one:
     /// everything that was read from them is in the ledger.
     pub(super) fn conclude(&self, record: &RunRecord) -> Result<(), DrillError> {
         self.write_json("verdict.json", record)?;
         if !record.is_as_expected() {
             return Ok(());
         }
-        for name in ["stores", "backups"] {
+        for name in ["stores", "backups", "copies"] {
             let path = self.root.join(name);
             match fs::remove_dir_all(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {

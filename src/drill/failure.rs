@@ -41,6 +41,15 @@ pub(super) fn by_harness(error: HarnessError) -> Failure {
     }
 }
 
+/// An error of an operator's request, which is made once: no answer is no success either.
+pub(super) fn by_operator(error: HarnessError) -> Failure {
+    if matches!(error, HarnessError::NoAnswer { .. }) {
+        broken(error)
+    } else {
+        by_harness(error)
+    }
+}
+
 /// An error of the engine; a disk of ours that is full is no server's fault.
 pub(super) fn by_engine(error: BackupError) -> Failure {
     if matches!(

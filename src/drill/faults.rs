@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lifeboat_harness::{Error as HarnessError, Node, StoreArea};
+use lifeboat_harness::{Error as HarnessError, Node, NodeState, StoreArea};
 
 use super::choice::choose;
 use super::failure::{Failure, broken, by_harness, impossible};
@@ -51,18 +51,74 @@ pub(super) async fn kill(
     let node = fault(world, choice, alias, kind).await?;
     node.kill().await.map_err(impossible)?;
     if wipe {
-        node.wipe().await.map_err(impossible)?;
-        // A fault that was not injected proves nothing, so the disk is looked at.
-        let rest = world.evidence.store("not-wiped", node.name());
-        let found = node.copy_store(&StoreArea::All, &rest).await;
-        if found.map_err(impossible)? {
-            return Err(impossible(format!(
-                "the disk of {} is still there",
-                node.name()
-            )));
-        }
+        wiped(world, &node).await?;
     }
     done(world, &node)
+}
+
+async fn wiped(world: &World<'_>, node: &Node<'_>) -> Outcome {
+    node.wipe().await.map_err(impossible)?;
+    // A fault that was not injected proves nothing, so the disk is looked at.
+    let rest = world.evidence.store("not-wiped", node.name());
+    let found = node.copy_store(&StoreArea::All, &rest).await;
+    if found.map_err(impossible)? {
+        return Err(impossible(format!(
+            "the disk of {} is still there",
+            node.name()
+        )));
+    }
+    Ok(())
+}
+
+/// Ends all servers as one: frozen first, so that nobody sees the others go.
+pub(super) async fn kill_all(world: &World<'_>, wipe: bool) -> Outcome {
+    world.cluster.check_alive().await.map_err(impossible)?;
+    let mut nodes = world.cluster.nodes();
+    nodes.retain(|node| !matches!(node.state(), Ok(NodeState::Stopped)));
+    if nodes.is_empty() {
+        return Err(impossible("no server runs"));
+    }
+    let names = names_of(&nodes);
+    world.record(Event::FaultBegan {
+        fault: if wipe {
+            FaultKind::KillAndWipe
+        } else {
+            FaultKind::Kill
+        },
+        node: names.clone(),
+    });
+    for node in world.cluster.running() {
+        node.pause().await.map_err(impossible)?;
+    }
+    for node in &nodes {
+        node.kill().await.map_err(impossible)?;
+    }
+    if wipe {
+        for node in &nodes {
+            wiped(world, node).await?;
+        }
+    }
+    world.record(Event::FaultDone { node: names });
+    Ok(())
+}
+
+/// Starts all servers that ended.
+pub(super) async fn start_all(world: &World<'_>) -> Outcome {
+    let mut nodes = world.cluster.nodes();
+    nodes.retain(|node| matches!(node.state(), Ok(NodeState::Stopped)));
+    if nodes.is_empty() {
+        return Err(impossible("no server has ended"));
+    }
+    for node in &nodes {
+        node.start().await.map_err(impossible)?;
+    }
+    world.note(format!("{} run again", names_of(&nodes)));
+    Ok(())
+}
+
+pub(super) fn names_of(nodes: &[Node<'_>]) -> String {
+    let names: Vec<_> = nodes.iter().map(Node::name).collect();
+    names.join(", ")
 }
 
 pub(super) async fn stop(world: &World<'_>, choice: &NodeChoice, alias: &str) -> Outcome {

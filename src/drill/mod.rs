@@ -1,16 +1,21 @@
 //! Runs one scenario on a cluster of its own: load, faults, recovery, and then the look at
 //! every replica that the judges need. Read [`run_drill`] first.
 
+mod backups;
 mod choice;
+mod damage;
+mod disks;
 mod evidence;
 mod failure;
 mod faults;
 mod load;
 mod network;
 mod observe;
+mod operator;
 mod replicas;
 mod room;
 mod run;
+mod served;
 mod steps;
 mod watch;
 mod world;

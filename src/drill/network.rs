@@ -66,7 +66,10 @@ fn as_strs(names: &[String]) -> Vec<&str> {
     names.iter().map(String::as_str).collect()
 }
 
-async fn choose_all(world: &World<'_>, choices: &[NodeChoice]) -> Result<Vec<String>, Failure> {
+pub(super) async fn choose_all(
+    world: &World<'_>,
+    choices: &[NodeChoice],
+) -> Result<Vec<String>, Failure> {
     let mut names = Vec::new();
     for choice in choices {
         names.push(choose(world, choice).await?);

@@ -87,7 +87,7 @@ pub(super) async fn settle(world: &World<'_>) -> Vec<(StreamSpec, Vec<String>)> 
     for stream in &world.scenario.streams {
         let name = &stream.name;
         let settled = until(SETTLED_WITHIN, || {
-            whole_replicas(world.cluster, name, stream.replicas)
+            whole_replicas(world.cluster, stream, stream.replicas)
         })
         .await;
         if let Err(timed_out) = settled {
@@ -95,6 +95,7 @@ pub(super) async fn settle(world: &World<'_>) -> Vec<(StreamSpec, Vec<String>)> 
                 "the replicas of {name} did not settle: {timed_out}"
             ));
         }
+        bounds(world, name).await;
         let copies = copies(world.cluster, name).await.unwrap_or_default();
         let members = match world.cluster.stream_members(name).await {
             Ok(members) => live(world.cluster, &members),
@@ -120,6 +121,23 @@ pub(super) async fn settle(world: &World<'_>) -> Vec<(StreamSpec, Vec<String>)> 
         holders.push((stream.clone(), members));
     }
     holders
+}
+
+/// Writes down where a stream begins and ends, as its leader says: what it dropped by itself is
+/// below.
+async fn bounds(world: &World<'_>, stream: &str) {
+    let asked = match world.connection().await {
+        Ok(connection) => connection.stream_info(stream).await,
+        Err(reason) => return world.note(reason),
+    };
+    // A stream without a leader has no bounds; why, is told elsewhere.
+    if let Ok(info) = asked {
+        world.record(Event::Bounds {
+            stream: stream.to_owned(),
+            first_sequence: info.state.first_seq,
+            last_sequence: info.state.last_seq,
+        });
+    }
 }
 
 /// Reads every replica of every stream from its stopped node.

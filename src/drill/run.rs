@@ -1,5 +1,6 @@
 //! The drill itself: its stages in their order, and nothing else.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use lifeboat_harness::wait::{Probe, until};
 use lifeboat_harness::{
     Cluster, Error as HarnessError, Fault, Runtime, ServerBinary, ServerRequest, ServerSource,
 };
+use semver::Version;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -17,11 +19,11 @@ use super::evidence::Evidence;
 use super::load::{Publisher, Recorder, RunningLoad};
 use super::watch::{Tally, Watcher};
 use super::world::{World, connect};
-use super::{replicas, steps};
+use super::{replicas, served, steps};
 use crate::jetstream::Connection;
 use crate::judge::{Judgement, Rules, RunRecord, StreamRules, judge};
 use crate::ledger::{Event, Ledger, LedgerError, StepEnd, read_ledger};
-use crate::scenario::{Scenario, Source, Step, StreamSpec};
+use crate::scenario::{OperatorStep, Scenario, Source, Step, StreamSpec};
 
 /// How long a fresh cluster may take to make a stream.
 const MADE_WITHIN: Duration = Duration::from_secs(30);
@@ -140,6 +142,7 @@ fn rules(scenario: &Scenario) -> Rules {
                 let rules = StreamRules {
                     replicas: stream.replicas,
                     consumers: stream.consumers.clone(),
+                    keeping: stream.keeping.clone(),
                 };
                 (stream.name.clone(), rules)
             })
@@ -156,6 +159,8 @@ async fn rehearse(
     ledger: &Arc<Ledger>,
     watcher: Arc<dyn Watcher>,
 ) -> Result<(), String> {
+    // Before anything starts: a server that can't be had is known now, not half-way.
+    let servers = other_servers(scenario).await?;
     watcher.stage(&format!("starting {} nodes", scenario.nodes));
     let cluster = start_cluster(scenario, settings, evidence).await?;
     let connection = connect(&cluster, cluster.client_urls()).await?;
@@ -179,7 +184,9 @@ async fn rehearse(
         })
         .collect();
     let mut load = RunningLoad::start(&recorder, &scenario.streams, &publishers, scenario.load);
-    let world = World::new(scenario, &cluster, evidence, recorder, publishers);
+    let mut world = World::new(scenario, &cluster, evidence, recorder, publishers);
+    world.seed = seed;
+    world.servers = servers;
 
     for (index, step) in scenario.steps.iter().enumerate() {
         // After a step that failed the next ones would judge something else.
@@ -204,7 +211,13 @@ async fn rehearse(
             reason: error.to_string(),
         });
     }
-    let holders = replicas::settle(&world).await;
+    let mut holders = replicas::settle(&world).await;
+    for (stream, nodes) in &holders {
+        if served::is_on_no_disk(&world, stream) {
+            served::read(&world, stream, nodes).await;
+        }
+    }
+    holders.retain(|(stream, _)| !served::is_on_no_disk(&world, stream));
     let stopped = cluster.stop_all().await.map_err(|error| error.to_string());
     let copied = cluster.copy_evidence(&evidence.nodes()).await;
     if let Err(error) = copied {
@@ -235,6 +248,13 @@ async fn start_cluster(
             ..ServerRequest::default()
         })
     };
+    if scenario.encrypted {
+        // Whoever has the evidence may read it.
+        builder = builder.encrypted_at_rest("lifeboat");
+    }
+    for tags in &scenario.tags {
+        builder = builder.tags(tags);
+    }
     if let Some(interval) = &scenario.sync_interval {
         builder = builder.sync_interval(interval);
     }
@@ -268,7 +288,32 @@ fn needs(step: &Step) -> Option<Fault> {
         Step::Backup { .. } | Step::DeleteStream { .. } | Step::Restore { .. } => None,
         Step::Elect { .. } | Step::Refuse { .. } => None,
         Step::StartFails { .. } | Step::Ends { .. } => None,
+        Step::Operator(OperatorStep::Upgrade { .. }) => Some(Fault::OtherServer),
+        Step::Operator(_) | Step::Disk(_) => None,
     }
+}
+
+/// The servers of other versions that nodes are to run, found or fetched.
+async fn other_servers(scenario: &Scenario) -> Result<BTreeMap<Version, ServerBinary>, String> {
+    let mut servers = BTreeMap::new();
+    for step in &scenario.steps {
+        let Step::Operator(OperatorStep::Upgrade { to, .. }) = step else {
+            continue;
+        };
+        if servers.contains_key(to) {
+            continue;
+        }
+        let from_env = ServerRequest::from_env().map_err(|error| error.to_string())?;
+        let request = ServerRequest {
+            path: None,
+            version: Some(to.clone()),
+            ..from_env
+        };
+        let located = tokio::task::spawn_blocking(move || request.locate()).await;
+        let located = located.map_err(|error| error.to_string())?;
+        servers.insert(to.clone(), located.map_err(|error| error.to_string())?);
+    }
+    Ok(servers)
 }
 
 /// A client for every node, which goes to the others only when it loses its own.

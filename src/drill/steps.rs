@@ -1,18 +1,16 @@
 //! The verbs of a scenario, carried out.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat_harness::wait::{Probe, TimedOut, pause_for, until};
 
 use super::choice::{choose, members};
-use super::failure::{Failure, broken, by_engine, by_harness, impossible};
+use super::failure::{Failure, broken, by_harness, impossible};
 use super::observe::{copies, live, whole_replicas};
 use super::world::World;
-use super::{faults, network};
-use crate::backup::{BackupOptions, RestoreOptions, back_up_stream, remove_stream, restore_stream};
+use super::{backups, damage, disks, faults, network, operator};
 use crate::ledger::{Event, StepEnd};
-use crate::scenario::Step;
+use crate::scenario::{DiskStep, OperatorStep, Step};
 
 /// How long a step that publishes many messages may take.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(120);
@@ -30,7 +28,11 @@ pub(super) async fn carry_out(world: &World<'_>, number: usize, step: &Step) -> 
     world.recorder.watcher.step_began(number, steps, &text);
     world.record(Event::StepBegan { number, text });
     let began = Instant::now();
-    let end = match perform(world, step).await {
+    let mut outcome = perform(world, step).await;
+    if step.is_to_fail() {
+        outcome = refused(world, outcome);
+    }
+    let end = match outcome {
         Ok(()) => StepEnd::Done,
         Err(Failure::Broken(reason)) => StepEnd::Broken { reason },
         Err(Failure::Impossible(reason)) => StepEnd::Impossible { reason },
@@ -44,6 +46,18 @@ pub(super) async fn carry_out(world: &World<'_>, number: usize, step: &Step) -> 
         .watcher
         .step_ended(number, &end, began.elapsed());
     end
+}
+
+/// What a step says that the servers are to refuse. No answer is as good as a refusal.
+fn refused(world: &World<'_>, outcome: Outcome) -> Outcome {
+    match outcome {
+        Ok(()) => Err(broken("it succeeded, and the servers were to refuse it")),
+        Err(Failure::Broken(reason)) => {
+            world.note(format!("it failed, as it should: {reason}"));
+            Ok(())
+        }
+        Err(Failure::Impossible(reason)) => Err(Failure::Impossible(reason)),
+    }
 }
 
 async fn perform(world: &World<'_>, step: &Step) -> Outcome {
@@ -87,7 +101,7 @@ async fn perform(world: &World<'_>, step: &Step) -> Outcome {
             watched,
         } => network::refuse(world, node, stream, *watched).await,
         Step::AddNode { alias } => add_node(world, alias).await,
-        Step::PeerRemove { node } => {
+        Step::PeerRemove { node, .. } => {
             let node = choose(world, node).await?;
             world.cluster.peer_remove(&node).await.map_err(by_harness)
         }
@@ -99,9 +113,54 @@ async fn perform(world: &World<'_>, step: &Step) -> Outcome {
             within,
         } => wait(world, stream, *replicas, *within).await,
         Step::NoReplacement { stream, watched } => no_replacement(world, stream, *watched).await,
-        Step::Backup { stream, name } => backup(world, stream, name).await,
-        Step::DeleteStream { stream, within } => delete_stream(world, stream, *within).await,
-        Step::Restore { backup } => restore(world, backup).await,
+        Step::Backup { stream, name, .. } => backups::backup(world, stream, name).await,
+        Step::DeleteStream {
+            stream,
+            within,
+            fails,
+        } => backups::delete_stream(world, stream, *within, *fails).await,
+        Step::Restore {
+            backup,
+            changes,
+            fails,
+        } => backups::restore(world, backup, changes, *fails).await,
+        Step::Disk(step) => on_disk(world, step).await,
+        Step::Operator(step) => operate(world, step).await,
+    }
+}
+
+async fn on_disk(world: &World<'_>, step: &DiskStep) -> Outcome {
+    match step {
+        DiskStep::Damage { node, target, harm } => damage::damage(world, node, target, *harm).await,
+        DiskStep::CopyDisk { nodes, name } => disks::copy(world, nodes, name).await,
+        DiskStep::RollBack { nodes, copy } => disks::roll_back(world, nodes, copy).await,
+        DiskStep::Extract { backup, node } => backups::extract(world, backup, node).await,
+    }
+}
+
+async fn operate(world: &World<'_>, step: &OperatorStep) -> Outcome {
+    match step {
+        OperatorStep::Upgrade { node, alias, to } => {
+            operator::upgrade(world, node, alias, to).await
+        }
+        OperatorStep::Purge { stream, keep } => operator::purge(world, stream, *keep).await,
+        OperatorStep::DeleteMessages { stream, every } => {
+            operator::delete_messages(world, stream, *every).await
+        }
+        OperatorStep::Update { stream, config, .. } => {
+            operator::update(world, stream, config).await
+        }
+        OperatorStep::StreamPeerRemove { stream, node, .. } => {
+            operator::stream_peer_remove(world, stream, node).await
+        }
+        OperatorStep::MetaRescue {
+            node,
+            quorum,
+            fails,
+        } => operator::meta_rescue(world, node, *quorum, *fails).await,
+        OperatorStep::MetaStepDown => operator::meta_step_down(world).await,
+        OperatorStep::KillAll { wipe } => faults::kill_all(world, *wipe).await,
+        OperatorStep::StartAll => faults::start_all(world).await,
     }
 }
 
@@ -130,15 +189,6 @@ async fn step_down(world: &World<'_>, stream: &str) -> Outcome {
     let leader = leader.map_err(by_harness)?;
     world.note(format!("{leader} leads {stream} now"));
     Ok(())
-}
-
-async fn delete_stream(world: &World<'_>, stream: &str, within: Duration) -> Outcome {
-    world.record(Event::Deleting {
-        stream: stream.to_owned(),
-    });
-    let connection = world.connection().await.map_err(impossible)?;
-    let removed = remove_stream(&connection, stream, within).await;
-    removed.map_err(broken)
 }
 
 /// Waits until the load gets nothing acknowledged for a while, although it asks.
@@ -171,7 +221,10 @@ async fn unavailable(world: &World<'_>, stream: &str, within: Duration) -> Outco
 }
 
 async fn wait(world: &World<'_>, stream: &str, replicas: usize, within: Duration) -> Outcome {
-    let seen = until(within, || whole_replicas(world.cluster, stream, replicas)).await;
+    let Some(spec) = world.stream(stream) else {
+        return Err(impossible(format!("there is no stream {stream}")));
+    };
+    let seen = until(within, || whole_replicas(world.cluster, spec, replicas)).await;
     seen.map_err(|timed_out: TimedOut| broken(timed_out))?;
     world.record(Event::Recovered {
         stream: stream.to_owned(),
@@ -210,59 +263,5 @@ async fn no_replacement(world: &World<'_>, stream: &str, watched: Duration) -> O
     if looks == 0 {
         return Err(impossible(format!("{stream} never told who holds it")));
     }
-    Ok(())
-}
-
-async fn backup(world: &World<'_>, stream: &str, name: &str) -> Outcome {
-    let target = world.evidence.backup(name);
-    let options = BackupOptions::default();
-    let connection = world.connection().await.map_err(impossible)?;
-    let taken = back_up_stream(&connection, stream, &target, options, Arc::new(()))
-        .await
-        .map_err(by_engine)?;
-    let manifest = taken.manifest;
-    world.note(format!(
-        "{} messages up to sequence {}, {} bytes, {}",
-        manifest.messages, manifest.last_sequence, manifest.archive_bytes, manifest.form
-    ));
-    if !manifest.missing_consumers.is_empty() {
-        let names = manifest.missing_consumers.join(", ");
-        return Err(broken(format!("the server left consumers out: {names}")));
-    }
-    world.name_backup(name, stream);
-    world.record(Event::BackedUp {
-        stream: stream.to_owned(),
-        backup: name.to_owned(),
-        messages: manifest.messages,
-        last_sequence: manifest.last_sequence,
-        consumers: manifest.consumers,
-    });
-    Ok(())
-}
-
-async fn restore(world: &World<'_>, backup: &str) -> Outcome {
-    let Some(stream) = world.backed_up_stream(backup) else {
-        return Err(impossible(format!("there is no backup `{backup}`")));
-    };
-    let source = world.evidence.backup(backup);
-    world.record(Event::Restoring {
-        stream: stream.clone(),
-        backup: backup.to_owned(),
-    });
-    let options = RestoreOptions::default();
-    let never = std::future::pending();
-    let connection = world.connection().await.map_err(impossible)?;
-    let restored = restore_stream(&connection, &source, &options, &(), never)
-        .await
-        .map_err(by_engine)?;
-    world.note(format!(
-        "{} messages and {} consumers restored and compared in {:.1?}",
-        restored.messages, restored.consumers, restored.elapsed
-    ));
-    world.record(Event::Restored {
-        stream: stream.clone(),
-        backup: backup.to_owned(),
-    });
-    world.record(Event::Recovered { stream });
     Ok(())
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use lifeboat_harness::Cluster;
+use lifeboat_harness::{Cluster, ServerBinary};
+use semver::Version;
 
 use super::evidence::Evidence;
 use super::load::{Publisher, Recorder};
 use crate::jetstream::{ConnectSettings, Connection, Login};
 use crate::ledger::Event;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, StreamSpec};
 
 /// A drill under way.
 pub(super) struct World<'a> {
@@ -18,6 +19,10 @@ pub(super) struct World<'a> {
     pub(super) evidence: &'a Evidence,
     pub(super) recorder: Recorder,
     pub(super) publishers: Vec<Publisher>,
+    /// Every random choice follows from it.
+    pub(super) seed: u64,
+    /// Other servers that nodes are to run.
+    pub(super) servers: BTreeMap<Version, ServerBinary>,
     /// Nodes that steps have named, and backups with the stream each is of.
     names: Mutex<Names>,
 }
@@ -26,6 +31,8 @@ pub(super) struct World<'a> {
 struct Names {
     nodes: BTreeMap<String, String>,
     backups: BTreeMap<String, String>,
+    /// How many disks were damaged.
+    damaged: u64,
 }
 
 /// Connects as the cluster's user to the first of these addresses that answers.
@@ -58,8 +65,18 @@ impl<'a> World<'a> {
             evidence,
             recorder,
             publishers,
+            seed: 0,
+            servers: BTreeMap::new(),
             names: Mutex::default(),
         }
+    }
+
+    /// The number of the next damage: no two of a drill are of the same kind by chance.
+    pub(super) fn next_damage(&self) -> u64 {
+        self.with_names(|names| {
+            names.damaged += 1;
+            names.damaged
+        })
     }
 
     pub(super) fn record(&self, event: Event) {
@@ -79,6 +96,11 @@ impl<'a> World<'a> {
             return Ok(self.recorder.connection.clone());
         }
         connect(self.cluster, urls).await
+    }
+
+    /// What a stream is to be; the scenario was resolved, so there is one.
+    pub(super) fn stream(&self, name: &str) -> Option<&'a StreamSpec> {
+        self.scenario.streams.iter().find(|one| one.name == name)
     }
 
     /// The publisher of a stream; the scenario was resolved, so there is one.

@@ -14,6 +14,8 @@ const STREAM_NOT_FOUND: u32 = 10059;
 const SNAPSHOT_FAILED: u32 = 10064;
 /// JetStream's error number for a sequence that holds no message.
 const NO_MESSAGE: u32 = 10037;
+/// The same, of a sequence that was to be deleted.
+const SEQUENCE_NOT_FOUND: u32 = 10043;
 /// JetStream's error number for a consumer that does not exist.
 const CONSUMER_NOT_FOUND: u32 = 10014;
 
@@ -86,7 +88,7 @@ impl RequestError {
 
     /// Whether a sequence holds no message, or none any more.
     pub fn is_message_not_found(&self) -> bool {
-        self.err_code() == Some(NO_MESSAGE)
+        matches!(self.err_code(), Some(NO_MESSAGE | SEQUENCE_NOT_FOUND))
     }
 
     /// Whether a server ended a snapshot that it had begun, such as for want of acknowledgements,

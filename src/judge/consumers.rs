@@ -4,20 +4,73 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Figures, Finding, FindingKind};
-use super::history::{Place, StreamHistory};
-use crate::model::{ConsumerPosition, Fingerprint};
+use super::history::{History, Place, StreamHistory};
+use crate::ledger::LossScope;
+use crate::model::{ConsumerPosition, Fingerprint, Keeping};
 
-/// Judges one consumer of one stream.
-pub(super) fn judge(
-    consumer: &str,
-    stream: &StreamHistory<'_>,
-    figures: &mut Figures,
-    findings: &mut Vec<Finding>,
-) {
-    let restore = restored(consumer, stream);
-    redelivered(consumer, stream, restore, figures, findings);
-    skipped(consumer, stream, restore, findings);
-    position(consumer, stream, findings);
+/// One consumer of one stream, and what it is judged by.
+pub(super) struct Subject<'a> {
+    pub(super) name: &'a str,
+    pub(super) lost: LossScope,
+    pub(super) keeping: &'a Keeping,
+    pub(super) stream: &'a StreamHistory<'a>,
+    pub(super) history: &'a History<'a>,
+}
+
+impl Subject<'_> {
+    pub(super) fn judge(&self, figures: &mut Figures, findings: &mut Vec<Finding>) {
+        let (consumer, stream) = (self.name, self.stream);
+        let restore = restored(consumer, stream);
+        self.redelivered(restore, figures, findings);
+        skipped(consumer, stream, restore, findings);
+        position(consumer, stream, self.keeping, findings);
+    }
+
+    /// Deliveries of messages whose acknowledgement the consumer had confirmed. After a restore the
+    /// consumer stands where the backup had it, so only what was acknowledged *there* counts.
+    fn redelivered(
+        &self,
+        restore: Option<Restored<'_>>,
+        figures: &mut Figures,
+        findings: &mut Vec<Finding>,
+    ) {
+        let (consumer, stream) = (self.name, self.stream);
+        // A disk that is put back knows nothing of what was acknowledged to it meanwhile.
+        let forgotten = self.history.forgotten();
+        let forgotten = forgotten.filter(|_| self.lost == LossScope::AfterCopy);
+        let mut wrong = Vec::new();
+        for delivery in stream
+            .deliveries
+            .iter()
+            .filter(|one| one.consumer == consumer)
+        {
+            let message = delivery.message;
+            let acks = stream.acks.get(&(consumer, message.id.as_str()));
+            let mut acks = acks.into_iter().flatten();
+            let Some(acked) = acks.rfind(|acked| **acked < delivery.place) else {
+                continue;
+            };
+            figures.redelivered += 1;
+            let between = restore.filter(|one| *acked < one.place && one.place < delivery.place);
+            let excused = between.is_some_and(|one| one.position.owes(message.sequence));
+            let forgot = forgotten.is_some_and(|(copying, _, put_back)| {
+                (copying..put_back).contains(acked) && put_back < delivery.place
+            });
+            if !excused && !forgot {
+                wrong.push(message);
+            }
+        }
+        if let Some(first) = wrong.first() {
+            let text = format!(
+                "{consumer} of {} was given {} messages again that it had acknowledged ({} at sequence {})",
+                stream.name,
+                wrong.len(),
+                first.id,
+                first.sequence
+            );
+            findings.push(Finding::broken(FindingKind::Redelivered, text));
+        }
+    }
 }
 
 /// Where the consumer stood in the backup that was restored, and when that was.
@@ -35,46 +88,6 @@ fn restored<'a>(consumer: &str, stream: &StreamHistory<'a>) -> Option<Restored<'
         .iter()
         .find(|saved| saved.name == consumer)?;
     Some(Restored { place, position })
-}
-
-/// Deliveries of messages whose acknowledgement the consumer had confirmed. After a restore the
-/// consumer stands where the backup had it, so only what was acknowledged *there* counts.
-fn redelivered(
-    consumer: &str,
-    stream: &StreamHistory<'_>,
-    restore: Option<Restored<'_>>,
-    figures: &mut Figures,
-    findings: &mut Vec<Finding>,
-) {
-    let mut wrong = Vec::new();
-    for delivery in stream
-        .deliveries
-        .iter()
-        .filter(|one| one.consumer == consumer)
-    {
-        let message = delivery.message;
-        let acks = stream.acks.get(&(consumer, message.id.as_str()));
-        let mut acks = acks.into_iter().flatten();
-        let Some(acked) = acks.rfind(|acked| **acked < delivery.place) else {
-            continue;
-        };
-        figures.redelivered += 1;
-        let between = restore.filter(|one| *acked < one.place && one.place < delivery.place);
-        let excused = between.is_some_and(|one| one.position.owes(message.sequence));
-        if !excused {
-            wrong.push(message);
-        }
-    }
-    if let Some(first) = wrong.first() {
-        let text = format!(
-            "{consumer} of {} was given {} messages again that it had acknowledged ({} at sequence {})",
-            stream.name,
-            wrong.len(),
-            first.id,
-            first.sequence
-        );
-        findings.push(Finding::broken(FindingKind::Redelivered, text));
-    }
 }
 
 /// Messages that are stored and that the consumer was never given; after a restore, not given
@@ -122,7 +135,12 @@ fn skipped(
 }
 
 /// At the end everything is delivered and acknowledged, so the consumer stands at the stream's end.
-fn position(consumer: &str, stream: &StreamHistory<'_>, findings: &mut Vec<Finding>) {
+fn position(
+    consumer: &str,
+    stream: &StreamHistory<'_>,
+    keeping: &Keeping,
+    findings: &mut Vec<Finding>,
+) {
     let name = stream.name;
     let Some((position, undelivered)) = stream.positions.get(consumer) else {
         let text = format!("{consumer} of {name} did not say where it stands at the end");
@@ -135,18 +153,21 @@ fn position(consumer: &str, stream: &StreamHistory<'_>, findings: &mut Vec<Findi
         .filter_map(|replica| replica.messages.last())
         .map(|message| message.sequence)
         .collect();
-    let Some(last) = ends.last() else {
+    // Where the last messages may have been removed the leader tells where the stream ends.
+    let is_thinned = keeping.drops() || !stream.purges.is_empty() || !stream.removals.is_empty();
+    let told = stream.bounds.filter(|_| is_thinned).map(|(_, last)| last);
+    let Some(last) = ends.last().copied().max(told).filter(|last| *last > 0) else {
         let text = format!("{consumer} of {name} can't be placed: no replica holds a message");
         findings.push(Finding::inconclusive(FindingKind::NotChecked, text));
         return;
     };
     let (delivered, floor) = (position.delivered.stream, position.ack_floor.stream);
-    if delivered > *last {
+    if delivered > last {
         let text = format!(
             "{consumer} of {name} stands at {delivered}, beyond the stream's end at {last}"
         );
         findings.push(Finding::broken(FindingKind::Position, text));
-    } else if *undelivered > 0 || floor != *last {
+    } else if *undelivered > 0 || floor != last {
         let text = format!(
             "{consumer} of {name} ended with {undelivered} messages to deliver and its ack floor at {floor} of {last}"
         );

@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Rules;
 use super::finding::{Figures, Finding, FindingKind};
-use super::history::{Acknowledged, Fate, History, Replica, StreamHistory};
+use super::history::{Counts, History, Replica, StreamHistory};
+use super::presence::Presence;
+use super::{Rules, StreamRules};
 use crate::model::Fingerprint;
 
 /// Judges one stream.
 pub(super) fn judge(
     rules: &Rules,
-    replicas: usize,
+    own: &StreamRules,
     stream: &StreamHistory<'_>,
     history: &History<'_>,
     figures: &mut Figures,
@@ -28,7 +29,7 @@ pub(super) fn judge(
         findings.push(Finding::inconclusive(FindingKind::NotChecked, text));
     }
     delivered(stream, figures, findings);
-    readable(replicas, stream, findings);
+    readable(own.replicas, stream, findings);
     let replicas: BTreeMap<_, _> = stream
         .replicas
         .iter()
@@ -39,11 +40,19 @@ pub(super) fn judge(
         figures.unread += 1;
         return;
     }
-    presence(rules, stream, history, &replicas, figures, findings);
+    let presence = Presence {
+        lost: rules.lost,
+        own,
+        stream,
+        history,
+        replicas: &replicas,
+    };
+    presence.judge(figures, findings);
     for (node, replica) in &replicas {
         content(stream, node, replica, figures, findings);
     }
-    equality(stream, &replicas, findings);
+    equality(own, stream, &replicas, findings);
+    counts(stream, &replicas, findings);
 }
 
 /// Was what consumers were given as it was sent?
@@ -82,7 +91,7 @@ fn readable(wanted: usize, stream: &StreamHistory<'_>, findings: &mut Vec<Findin
         if let Some(reason) = replica.unreadable {
             let text = format!("the replica of {name} on {node} could not be read: {reason}");
             findings.push(Finding::inconclusive(FindingKind::NotChecked, text));
-        } else if replica.whole {
+        } else if replica.whole || replica.counted.is_some() {
             whole += 1;
         } else {
             let text = format!("the replica of {name} on {node} was not read to its end");
@@ -108,111 +117,6 @@ fn readable(wanted: usize, stream: &StreamHistory<'_>, findings: &mut Vec<Findin
             wanted
         );
         findings.push(Finding::broken(FindingKind::ReplicaCount, text));
-    }
-}
-
-/// Is what was acknowledged there, and what should be gone not?
-fn presence(
-    rules: &Rules,
-    stream: &StreamHistory<'_>,
-    history: &History<'_>,
-    replicas: &BTreeMap<&str, &Replica<'_>>,
-    figures: &mut Figures,
-    findings: &mut Vec<Finding>,
-) {
-    let held: BTreeMap<&str, BTreeSet<&str>> = replicas
-        .iter()
-        .map(|(node, replica)| {
-            let ids = replica.messages.iter().map(|message| message.id.as_str());
-            (*node, ids.collect())
-        })
-        .collect();
-    let on_any = |id: &str| held.values().any(|ids| ids.contains(id));
-    let mut lost = Vec::new();
-    let mut survived = Vec::new();
-    let mut lacking: BTreeMap<&str, Vec<&Acknowledged<'_>>> = BTreeMap::new();
-    for message in &stream.acknowledged {
-        let fate = history.fate(rules.lost, stream, *message);
-        if !on_any(message.id) {
-            figures.lost += 1;
-            if fate == Fate::Held {
-                lost.push(message);
-            }
-            continue;
-        }
-        if fate == Fate::Lost {
-            survived.push(message);
-        }
-        for (node, ids) in &held {
-            if !ids.contains(message.id) {
-                lacking.entry(node).or_default().push(message);
-            }
-        }
-    }
-    for (kind, messages) in shapes(stream, &lost, on_any) {
-        let count = messages.len();
-        let text = format!(
-            "{count} acknowledged messages of {} are on no replica{}",
-            stream.name,
-            example(&messages)
-        );
-        findings.push(Finding::broken(kind, text));
-    }
-    for (node, messages) in lacking {
-        let count = messages.len();
-        let text = format!(
-            "{node} lacks {count} acknowledged messages of {} that others hold{}",
-            stream.name,
-            example(&messages)
-        );
-        findings.push(Finding::broken(FindingKind::ReplicaLacks, text));
-    }
-    if !survived.is_empty() {
-        figures.unexpected += survived.len() as u64;
-        let text = format!(
-            "{} messages of {} should be gone and are not{}",
-            survived.len(),
-            stream.name,
-            example(&survived)
-        );
-        findings.push(Finding::broken(FindingKind::Unexpected, text));
-    }
-}
-
-/// Sorts lost messages by the shape of the loss: before everything that is held, after it, or
-/// in between. The shape tells the cause.
-fn shapes<'a>(
-    stream: &StreamHistory<'_>,
-    lost: &[&'a Acknowledged<'a>],
-    held: impl Fn(&str) -> bool,
-) -> BTreeMap<FindingKind, Vec<&'a Acknowledged<'a>>> {
-    let mut places = stream
-        .acknowledged
-        .iter()
-        .filter(|message| held(message.id))
-        .map(|message| message.place);
-    let first = places.next();
-    let last = places.next_back().or(first);
-    let mut shapes: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for message in lost {
-        let kind = match (first, last) {
-            (Some(first), _) if message.place < first => FindingKind::LostHead,
-            (_, Some(last)) if message.place < last => FindingKind::LostHole,
-            _ => FindingKind::LostTail,
-        };
-        shapes.entry(kind).or_default().push(*message);
-    }
-    shapes
-}
-
-fn example(messages: &[&Acknowledged<'_>]) -> String {
-    match messages {
-        [] => String::new(),
-        [only] => format!(" ({} at sequence {})", only.id, only.sequence),
-        [first, .., last] => format!(
-            " ({} at sequence {} to {} at {})",
-            first.id, first.sequence, last.id, last.sequence
-        ),
     }
 }
 
@@ -325,31 +229,42 @@ fn unexpected(stream: &StreamHistory<'_>, id: &str) -> Option<String> {
 
 /// Do all replicas hold the same?
 fn equality(
+    own: &StreamRules,
     stream: &StreamHistory<'_>,
     replicas: &BTreeMap<&str, &Replica<'_>>,
     findings: &mut Vec<Finding>,
 ) {
-    let mut all = replicas.iter();
+    // Servers end one after the other, and messages grow old meanwhile: those that went by their
+    // age are looked at one by one.
+    let begins = replicas.values().map(|replica| {
+        let first = replica.messages.first();
+        first.map_or(u64::MAX, |message| message.sequence)
+    });
+    let from = match own.keeping.age_ns {
+        Some(_) => begins.max().unwrap_or_default(),
+        None => 0,
+    };
+    let since = |replica: &Replica<'_>| -> Vec<Fingerprint> {
+        let messages = replica.messages.iter().copied();
+        let messages = messages.filter(|message| message.sequence >= from);
+        messages.cloned().collect()
+    };
+    let mut all = replicas
+        .iter()
+        .map(|(node, replica)| (node, since(replica)));
     let Some((first_node, first)) = all.next() else {
         return;
     };
-    for (node, replica) in all {
-        if first.messages == replica.messages {
+    for (node, messages) in all {
+        if first == messages {
             continue;
         }
         let different = first
-            .messages
             .iter()
-            .zip(&replica.messages)
+            .zip(&messages)
             .find(|(one, other)| one != other)
             .map_or_else(
-                || {
-                    format!(
-                        "{} messages against {}",
-                        first.messages.len(),
-                        replica.messages.len()
-                    )
-                },
+                || format!("{} messages against {}", first.len(), messages.len()),
                 |(one, other)| format!("{one:?} against {other:?}"),
             );
         let text = format!(
@@ -357,5 +272,43 @@ fn equality(
             stream.name
         );
         findings.push(Finding::broken(FindingKind::ReplicasDiffer, text));
+    }
+}
+
+/// Do replicas that can only be counted hold as much as the one that was read?
+fn counts(
+    stream: &StreamHistory<'_>,
+    replicas: &BTreeMap<&str, &Replica<'_>>,
+    findings: &mut Vec<Finding>,
+) {
+    let Some((reader, read)) = replicas.iter().next() else {
+        return;
+    };
+    let place = |message: Option<&&Fingerprint>| message.map_or(0, |message| message.sequence);
+    let held = Counts {
+        messages: read.messages.len() as u64,
+        first: place(read.messages.first()),
+        last: place(read.messages.last()),
+    };
+    for (node, replica) in &stream.replicas {
+        let Some(counted) = replica.counted else {
+            continue;
+        };
+        // Where an empty stream begins, or one whose last message was removed ends, is its own affair.
+        let differs = counted.messages != held.messages
+            || (held.messages > 0 && (counted.first != held.first || counted.last < held.last));
+        if differs {
+            let text = format!(
+                "{node} says that it holds {} messages of {} ({} to {}), and {reader} holds {} ({} to {})",
+                counted.messages,
+                stream.name,
+                counted.first,
+                counted.last,
+                held.messages,
+                held.first,
+                held.last
+            );
+            findings.push(Finding::broken(FindingKind::ReplicasDiffer, text));
+        }
     }
 }

@@ -86,6 +86,13 @@ pub struct Figures {
     pub unknown: u64,
     /// Acknowledged messages that no replica holds.
     pub lost: u64,
+    /// Acknowledged messages that an operator removed.
+    #[serde(default)]
+    pub removed: u64,
+    /// Acknowledged messages that made room, grew too old, or were consumed, as the stream's
+    /// configuration says.
+    #[serde(default)]
+    pub evicted: u64,
     /// Messages stored more than once on a replica.
     pub duplicated: u64,
     /// Messages stored at another sequence than was acknowledged.

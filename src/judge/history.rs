@@ -1,8 +1,8 @@
 //! The ledger, sorted by what judges ask: who sent what, what became of it, who holds it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ledger::{AckOutcome, Event, LossScope, PublishOutcome, Stamped};
+use crate::ledger::{AckOutcome, Event, PublishOutcome, Stamped};
 use crate::model::{ConsumerPosition, Digest, Fingerprint};
 
 /// A place in the ledger: the number of an event.
@@ -13,6 +13,10 @@ pub(super) type Place = usize;
 pub(super) struct History<'a> {
     pub(super) streams: BTreeMap<&'a str, StreamHistory<'a>>,
     pub(super) faults: Vec<Fault>,
+    /// Copies of disks by name: where copying them began, and where it was over.
+    pub(super) copies: BTreeMap<&'a str, (Place, Option<Place>)>,
+    /// Where disks were put back last, and to which copy.
+    pub(super) rolling_back: Option<(Place, &'a str)>,
     pub(super) recovered_at: Option<u64>,
     pub(super) load: Option<(u64, Option<u64>)>,
 }
@@ -40,12 +44,20 @@ pub(super) struct StreamHistory<'a> {
     pub(super) acknowledged_at: Vec<u64>,
     /// Every confirmed acknowledgement by consumer and message.
     pub(super) acks: BTreeMap<(&'a str, &'a str), Vec<Place>>,
+    /// Acknowledgements that may have been taken, by consumer and message.
+    pub(super) unsure_acks: BTreeSet<(&'a str, &'a str)>,
     pub(super) positions: BTreeMap<&'a str, (&'a ConsumerPosition, u64)>,
     pub(super) replicas: BTreeMap<&'a str, Replica<'a>>,
     pub(super) backups: BTreeMap<&'a str, BackupEvent<'a>>,
     pub(super) deleting: Option<Place>,
     /// Where a restore began, and from which backup.
     pub(super) restoring: Option<(Place, &'a str)>,
+    /// Where it was purged, and below which sequence.
+    pub(super) purges: Vec<(Place, u64)>,
+    /// Where messages of it were deleted, and which sequences.
+    pub(super) removals: Vec<(Place, &'a [u64])>,
+    /// Its first and last sequence at the end, by its leader's word.
+    pub(super) bounds: Option<(u64, u64)>,
     /// Whether the server said at the end that there is no such stream.
     pub(super) gone: bool,
 }
@@ -56,12 +68,15 @@ pub(super) struct Sent<'a> {
     pub(super) headers: Digest,
     pub(super) payload: Digest,
     pub(super) place: Place,
+    pub(super) at_us: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Acknowledged<'a> {
     pub(super) id: &'a str,
     pub(super) sequence: u64,
+    /// When it was sent, in microseconds.
+    pub(super) sent_at_us: u64,
     /// Where it was sent: the server acknowledged it between there and `place`.
     pub(super) sent: Place,
     pub(super) place: Place,
@@ -89,15 +104,18 @@ pub(super) struct Replica<'a> {
     /// Whether the reader said that this is all.
     pub(super) whole: bool,
     pub(super) unreadable: Option<&'a str>,
+    /// When it was read, in microseconds.
+    pub(super) read_at_us: u64,
+    /// What it holds by its server's word, where it can't be read.
+    pub(super) counted: Option<Counts>,
 }
 
-/// What should have become of an acknowledged message.
+/// What a replica holds by its server's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    Held,
-    Lost,
-    /// It was sent or acknowledged while one was turning into the other.
-    Either,
+pub(super) struct Counts {
+    pub(super) messages: u64,
+    pub(super) first: u64,
+    pub(super) last: u64,
 }
 
 impl<'a> History<'a> {
@@ -135,6 +153,26 @@ impl<'a> History<'a> {
             Event::Recovered { .. } if !self.faults.is_empty() => {
                 self.recovered_at = Some(stamped.at_us);
             }
+            Event::Copying { copy, .. } => {
+                self.copies.insert(copy, (place, None));
+            }
+            Event::Copied { copy } => {
+                if let Some((_, over)) = self.copies.get_mut(copy.as_str()) {
+                    *over = Some(place);
+                }
+            }
+            Event::RollingBack { copy, .. } => self.rolling_back = Some((place, copy)),
+            Event::Sent { stream, id, .. } => {
+                self.add_to_stream(place, &stamped.event);
+                if let Some(sent) = self.stream(stream).sent.get_mut(id.as_str()) {
+                    sent.at_us = stamped.at_us;
+                }
+            }
+            Event::ReplicaRead { stream, node, .. } => {
+                self.add_to_stream(place, &stamped.event);
+                let replica = self.stream(stream).replicas.entry(node).or_default();
+                replica.read_at_us = stamped.at_us;
+            }
             Event::Published {
                 stream,
                 outcome: PublishOutcome::Acknowledged { .. },
@@ -166,6 +204,7 @@ impl<'a> History<'a> {
                     headers: *headers,
                     payload: *payload,
                     place,
+                    at_us: 0,
                 };
                 self.stream(stream).sent.insert(id, sent);
             }
@@ -199,6 +238,14 @@ impl<'a> History<'a> {
                     .or_default()
                     .push(place);
             }
+            Event::Acked {
+                stream,
+                consumer,
+                id,
+                outcome: AckOutcome::Unknown,
+            } => {
+                self.stream(stream).unsure_acks.insert((consumer, id));
+            }
             Event::Position {
                 stream,
                 position,
@@ -208,16 +255,16 @@ impl<'a> History<'a> {
                     .positions
                     .insert(&position.name, (position, *undelivered));
             }
-            other => self.add_to_store(place, other),
+            other => self.add_to_backups(place, other),
         }
     }
 
-    /// Events about what is stored, here or in a backup.
+    /// Events about backups and restores.
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "events that are not about a stream are none of this index's business"
+        reason = "what is not about backups is looked at next"
     )]
-    fn add_to_store(&mut self, place: Place, event: &'a Event) {
+    fn add_to_backups(&mut self, place: Place, event: &'a Event) {
         match event {
             Event::BackedUp {
                 stream,
@@ -237,6 +284,28 @@ impl<'a> History<'a> {
             Event::Restoring { stream, backup } => {
                 self.stream(stream).restoring = Some((place, backup));
             }
+            other => self.add_to_end(place, other),
+        }
+    }
+
+    /// Events about what operators removed, and what is left at the end.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "events that are not about a stream are none of this index's business"
+    )]
+    fn add_to_end(&mut self, place: Place, event: &'a Event) {
+        match event {
+            Event::Purged { stream, below } => {
+                self.stream(stream).purges.push((place, *below));
+            }
+            Event::Removed { stream, sequences } => {
+                self.stream(stream).removals.push((place, sequences));
+            }
+            Event::Bounds {
+                stream,
+                first_sequence,
+                last_sequence,
+            } => self.stream(stream).bounds = Some((*first_sequence, *last_sequence)),
             Event::StreamGone { stream } => self.stream(stream).gone = true,
             Event::Held {
                 stream,
@@ -267,6 +336,20 @@ impl<'a> History<'a> {
                     .or_default()
                     .unreadable = Some(reason);
             }
+            Event::ReplicaCounted {
+                stream,
+                node,
+                messages,
+                first_sequence,
+                last_sequence,
+            } => {
+                let replica = self.stream(stream).replicas.entry(node).or_default();
+                replica.counted = Some(Counts {
+                    messages: *messages,
+                    first: *first_sequence,
+                    last: *last_sequence,
+                });
+            }
             _ => {}
         }
     }
@@ -275,55 +358,6 @@ impl<'a> History<'a> {
         let stream = self.streams.entry(name).or_default();
         stream.name = name;
         stream
-    }
-
-    /// What should have become of an acknowledged message.
-    pub(super) fn fate(
-        &self,
-        scope: LossScope,
-        stream: &StreamHistory<'_>,
-        message: Acknowledged<'_>,
-    ) -> Fate {
-        match (scope, self.faults.last()) {
-            (LossScope::Nothing, _) | (LossScope::BeforeFault, None) => Fate::Held,
-            (LossScope::BeforeFault, Some(fault)) => {
-                if message.place < fault.began {
-                    Fate::Lost
-                } else if fault.over.is_none_or(|over| message.sent < over) {
-                    Fate::Either
-                } else {
-                    Fate::Held
-                }
-            }
-            (LossScope::AfterBackup, _) => self.fate_after_backup(stream, message),
-        }
-    }
-
-    fn fate_after_backup(&self, stream: &StreamHistory<'_>, message: Acknowledged<'_>) -> Fate {
-        let (Some((restoring, _)), Some(backup)) = (stream.restoring, stream.restored_backup())
-        else {
-            return Fate::Held;
-        };
-        let deleting = stream.deleting.unwrap_or(restoring);
-        let fault = self.faults.iter().find(|fault| fault.began > backup.place);
-        // Here the stream that was backed up ends. Until it is deleted an empty one of the
-        // same name may take messages, whose sequences say nothing.
-        let ended = fault
-            .and_then(|fault| fault.over)
-            .map_or(deleting, |over| over.min(deleting));
-        if message.place < ended {
-            if message.sequence <= backup.last_sequence {
-                Fate::Held
-            } else {
-                Fate::Lost
-            }
-        } else if message.place < deleting {
-            Fate::Lost
-        } else if message.sent < restoring {
-            Fate::Either
-        } else {
-            Fate::Held
-        }
     }
 }
 
@@ -340,6 +374,7 @@ impl<'a> StreamHistory<'a> {
                 id,
                 sequence: *sequence,
                 sent: self.sent.get(id).map_or(place, |sent| sent.place),
+                sent_at_us: self.sent.get(id).map_or(0, |sent| sent.at_us),
                 place,
             }),
             PublishOutcome::Refused { reason } => {

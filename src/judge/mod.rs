@@ -3,8 +3,10 @@
 
 mod consumers;
 mod delivery;
+mod fate;
 mod finding;
 mod history;
+mod presence;
 mod record;
 mod recovery;
 
@@ -15,7 +17,7 @@ pub use finding::{Figures, Finding, FindingKind, Judgement};
 pub use record::RunRecord;
 
 use crate::ledger::{Event, LossScope, Stamped, StepEnd};
-use crate::model::Verdict;
+use crate::model::{Keeping, Verdict};
 use history::History;
 
 /// What a drill is judged by.
@@ -40,6 +42,8 @@ pub struct StreamRules {
     pub replicas: usize,
     /// Its consumers.
     pub consumers: Vec<String>,
+    /// What it drops by itself.
+    pub keeping: Keeping,
 }
 
 /// Judges a drill by its ledger.
@@ -55,14 +59,21 @@ pub fn judge(rules: &Rules, events: &[Stamped]) -> Judgement {
         };
         delivery::judge(
             rules,
-            own.replicas,
+            own,
             stream_history,
             &history,
             &mut figures,
             &mut findings,
         );
         for consumer in &own.consumers {
-            consumers::judge(consumer, stream_history, &mut figures, &mut findings);
+            let subject = consumers::Subject {
+                name: consumer,
+                lost: rules.lost,
+                keeping: &own.keeping,
+                stream: stream_history,
+                history: &history,
+            };
+            subject.judge(&mut figures, &mut findings);
         }
     }
     recovery::judge(rules, &history, &mut figures, &mut findings);

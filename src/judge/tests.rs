@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::ledger::{AckOutcome, FaultKind, PublishOutcome};
-use crate::model::{ConsumerPosition, Digest, Fingerprint, SequencePair, Verdict};
+use crate::model::{
+    ConsumerPosition, Digest, Fingerprint, Keeping, Retention, SequencePair, Verdict,
+};
 
 const S: &str = "S";
 const C: &str = "c";
@@ -188,6 +190,7 @@ fn rules(lost: LossScope, replicas: usize) -> Rules {
             StreamRules {
                 replicas,
                 consumers: vec![C.into()],
+                keeping: Keeping::default(),
             },
         )]),
     }
@@ -544,4 +547,273 @@ fn an_outage_of_one_stream_does_not_hide_behind_another() {
     let judgement = judge(&rules(LossScope::Nothing, 1), &events);
     let outage = judgement.figures.write_outage_seconds.unwrap();
     assert!(outage > 0.001_9, "{outage}");
+}
+
+/// Rules of one replica of a stream that drops messages by itself.
+fn keeping(keeping: Keeping) -> Rules {
+    let mut rules = rules(LossScope::Nothing, 1);
+    if let Some(own) = rules.streams.get_mut(S) {
+        own.keeping = keeping;
+    }
+    rules
+}
+
+impl Story {
+    fn event(&mut self, event: Event) -> &mut Self {
+        self.events.push(event);
+        self
+    }
+
+    fn bounds(&mut self, first: u64, last: u64) -> &mut Self {
+        self.event(Event::Bounds {
+            stream: S.into(),
+            first_sequence: first,
+            last_sequence: last,
+        })
+    }
+
+    fn purge(&mut self, below: u64) -> &mut Self {
+        self.event(Event::Purged {
+            stream: S.into(),
+            below,
+        })
+    }
+
+    fn remove(&mut self, sequences: &[u64]) -> &mut Self {
+        self.event(Event::Removed {
+            stream: S.into(),
+            sequences: sequences.to_vec(),
+        })
+    }
+}
+
+#[test]
+fn what_an_operator_removed_is_gone_from_every_replica() {
+    let story = || {
+        let mut story = Story::new();
+        story.publish(1..=6).purge(3).publish(7..=9).remove(&[4, 7]);
+        story
+    };
+    let removed: Change = |held| held.retain(|one| ![1, 2, 4, 7].contains(&one.sequence));
+    let held = judged(LossScope::Nothing, &mut story(), &[removed, removed]);
+    assert_eq!(held.findings, []);
+    assert_eq!((held.figures.removed, held.figures.lost), (4, 0));
+
+    let undeleted: Change = |held| held.retain(|one| ![1, 2, 4].contains(&one.sequence));
+    let back = judged(LossScope::Nothing, &mut story(), &[removed, undeleted]);
+    assert_eq!(back.figures.unexpected, 1);
+    let text = &back.findings[1].text;
+    assert!(
+        text.contains("n3 still holds 1 messages of S that were purged or deleted (m7"),
+        "{back:?}"
+    );
+    assert!(!kinds(&back).contains(&FindingKind::ReplicaLacks));
+
+    // What nobody removed is lost all the same.
+    let too_much: Change = |held| held.retain(|one| one.sequence > 5 && one.sequence != 7);
+    let lost = judged(LossScope::Nothing, &mut story(), &[too_much, too_much]);
+    assert_eq!(lost.figures.lost, 2, "{lost:?}");
+    assert_eq!(kinds(&lost)[0], FindingKind::LostHead);
+}
+
+#[test]
+fn what_comes_after_a_removal_uses_no_excuse_of_it() {
+    let mut story = Story::new();
+    story.publish(1..=3).purge(9).publish(4..=6);
+    let gone: Change = |held| held.retain(|one| one.sequence > 4);
+    let judgement = judged(LossScope::Nothing, &mut story, &[gone]);
+    assert_eq!((judgement.figures.removed, judgement.figures.lost), (3, 1));
+}
+
+#[test]
+fn what_was_removed_may_come_back_from_a_backup() {
+    for change in [same as Change, |held| drop(held.drain(..2))] {
+        let mut story = Story::new();
+        story.publish(1..=4).backup(4).purge(3);
+        story.restore(4);
+        let judgement = judged(LossScope::AfterBackup, &mut story, &[change]);
+        assert_eq!(judgement.findings, [], "{judgement:?}");
+    }
+}
+
+#[test]
+fn what_made_room_is_evicted_and_what_went_otherwise_is_lost() {
+    let limit = || {
+        keeping(Keeping {
+            messages: Some(5),
+            ..Keeping::default()
+        })
+    };
+    let story = || {
+        let mut story = Story::new();
+        story.publish(1..=9).bounds(5, 9);
+        story
+    };
+    let newest: Change = |held| drop(held.drain(..4));
+    let judgement = judge(&limit(), &story().end(&[newest]));
+    assert_eq!(judgement.findings, []);
+    assert_eq!((judgement.figures.evicted, judgement.figures.lost), (4, 0));
+    // Without the limit it is a loss.
+    let judgement = judged(LossScope::Nothing, &mut story(), &[newest]);
+    assert_eq!(judgement.figures.lost, 4);
+    for (change, kind) in [
+        (
+            (|held| drop(held.drain(..6))) as Change,
+            FindingKind::LostHead,
+        ),
+        (
+            |held| held.retain(|one| one.sequence > 4 && one.sequence != 7),
+            FindingKind::LostHole,
+        ),
+        (
+            |held| held.retain(|one| (5..9).contains(&one.sequence)),
+            FindingKind::LostTail,
+        ),
+    ] {
+        let judgement = judge(&limit(), &story().end(&[change]));
+        assert!(kinds(&judgement).contains(&kind), "{kind:?}: {judgement:?}");
+    }
+    // A leader that says it begins later than the limit allows excuses nothing.
+    let mut story = Story::new();
+    story.publish(1..=9).bounds(8, 9);
+    let judgement = judge(&limit(), &story.end(&[|held| drop(held.drain(..7))]));
+    assert_eq!((judgement.figures.evicted, judgement.figures.lost), (4, 3));
+}
+
+#[test]
+fn what_was_too_young_to_expire_is_lost() {
+    // Events are a microsecond apart: the first message is sent at 1, read at 42 or later.
+    let age = |micros: u64| {
+        keeping(Keeping {
+            age_ns: Some(micros * 1000),
+            ..Keeping::default()
+        })
+    };
+    let judged = |micros| {
+        let mut story = Story::new();
+        let events = story
+            .publish(1..=9)
+            .bounds(2, 9)
+            .end(&[|held| drop(held.remove(0))]);
+        judge(&age(micros), &events)
+    };
+    assert_eq!(judged(20).findings, []);
+    assert_eq!(judged(20).figures.evicted, 1);
+    assert!(kinds(&judged(500)).contains(&FindingKind::LostHead));
+}
+
+#[test]
+fn what_every_consumer_acknowledged_may_be_gone_and_nothing_else() {
+    for retention in [Retention::Interest, Retention::WorkQueue] {
+        let rules = keeping(Keeping {
+            retention,
+            ..Keeping::default()
+        });
+        let mut story = Story::new();
+        story.publish(1..=4).bounds(5, 4);
+        let judgement = judge(&rules, &story.end(&[|held| held.clear()]));
+        assert_eq!(judgement.findings, [], "{judgement:?}");
+        assert_eq!(judgement.figures.evicted, 4);
+
+        let mut story = Story::new();
+        story.publish(1..=4);
+        let unread = message(5, 5);
+        story.send(&unread, PublishOutcome::Acknowledged { sequence: 5 });
+        story.bounds(6, 5);
+        let judgement = judge(&rules, &story.end(&[|held| held.clear()]));
+        assert_eq!(judgement.figures.lost, 1, "{judgement:?}");
+    }
+}
+
+#[test]
+fn disks_that_were_put_back_lack_what_came_after_the_copy_and_no_more() {
+    let story = |numbers_after: std::ops::RangeInclusive<u64>| {
+        let mut story = Story::new();
+        story.publish(1..=3);
+        story.event(Event::Copying {
+            copy: "c".into(),
+            nodes: vec!["n1".into()],
+        });
+        story.event(Event::Copied { copy: "c".into() });
+        story.publish(4..=6);
+        story.event(Event::RollingBack {
+            copy: "c".into(),
+            nodes: vec!["n1".into()],
+        });
+        story.fault();
+        story.stream.truncate(3);
+        story.publish(numbers_after);
+        story
+    };
+    let held = judged(LossScope::AfterCopy, &mut story(7..=9), &[same]);
+    assert_eq!(held.findings, [], "{held:?}");
+    assert_eq!(held.figures.lost, 3);
+    // Lost from before the copy, or from after.
+    for change in [(|held| drop(held.remove(1))) as Change, |held| {
+        drop(held.pop())
+    }] {
+        let judgement = judged(LossScope::AfterCopy, &mut story(7..=9), &[change]);
+        assert_eq!(judgement.verdict, Verdict::Broken, "{judgement:?}");
+    }
+    // Still there, so nothing was put back.
+    let there: Change = |held| held.insert(3, message(5, 5));
+    let judgement = judged(LossScope::AfterCopy, &mut story(7..=9), &[there]);
+    assert!(kinds(&judgement).contains(&FindingKind::Unexpected));
+    let nothing = judged(LossScope::Nothing, &mut story(7..=9), &[same]);
+    assert_eq!(nothing.figures.lost, 3);
+    assert_eq!(nothing.verdict, Verdict::Broken);
+}
+
+#[test]
+fn an_acknowledgement_that_a_disk_forgot_is_no_fault_of_the_consumer() {
+    for (scope, verdict) in [
+        (LossScope::AfterCopy, Verdict::Held),
+        (LossScope::Nothing, Verdict::Broken),
+    ] {
+        let mut story = Story::new();
+        story.event(Event::Copying {
+            copy: "c".into(),
+            nodes: vec!["n1".into()],
+        });
+        story.publish(1..=1);
+        story.event(Event::Copied { copy: "c".into() });
+        story.event(Event::RollingBack {
+            copy: "c".into(),
+            nodes: vec!["n1".into()],
+        });
+        story.fault();
+        let again = message(1, 1);
+        story.deliver(&again);
+        let judgement = judged(scope, &mut story, &[same]);
+        assert_eq!(judgement.verdict, verdict, "{judgement:?}");
+        assert_eq!(judgement.figures.redelivered, 1);
+    }
+}
+
+#[test]
+fn a_replica_that_can_only_be_counted_has_to_agree() {
+    for (messages, first, last, verdict) in [
+        (4, 1, 4, Verdict::Held),
+        (3, 1, 4, Verdict::Broken),
+        (4, 2, 4, Verdict::Broken),
+        (4, 1, 3, Verdict::Broken),
+    ] {
+        let mut story = Story::new();
+        story.publish(1..=4).event(Event::ReplicaCounted {
+            stream: S.into(),
+            node: "n9".into(),
+            messages,
+            first_sequence: first,
+            last_sequence: last,
+        });
+        let judgement = judge(&rules(LossScope::Nothing, 2), &story.end(&[same]));
+        assert_eq!(judgement.verdict, verdict, "{judgement:?}");
+    }
+    // It counts as a replica, and takes the place of none.
+    let mut story = Story::new();
+    let judgement = judge(
+        &rules(LossScope::Nothing, 2),
+        &story.publish(1..=4).end(&[same]),
+    );
+    assert_eq!(kinds(&judgement), [FindingKind::ReplicaCount]);
 }

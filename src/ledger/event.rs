@@ -67,6 +67,10 @@ pub enum FaultKind {
     ReadOnly,
     /// A node's memory was limited.
     LimitMemory,
+    /// A stopped node's disk was damaged.
+    Damage,
+    /// Stopped nodes' disks were put back as they were some time before.
+    RollBack,
 }
 
 /// Which acknowledged messages a scenario says are gone.
@@ -77,6 +81,9 @@ pub enum LossScope {
     Nothing,
     /// All that were acknowledged after the backup and before the restore, and no others.
     AfterBackup,
+    /// All that were acknowledged after the disks were copied and before they were put back, and
+    /// no others.
+    AfterCopy,
     /// All that were acknowledged before the fault, and no others.
     BeforeFault,
 }
@@ -231,6 +238,39 @@ pub enum Event {
         /// The backup's name in the scenario.
         backup: String,
     },
+    /// Nodes' disks are about to be copied.
+    Copying {
+        /// The copy's name in the scenario.
+        copy: String,
+        /// The nodes.
+        nodes: Vec<String>,
+    },
+    /// Nodes' disks were copied, and their servers run on.
+    Copied {
+        /// The copy's name in the scenario.
+        copy: String,
+    },
+    /// Nodes' disks are about to be put back as they were.
+    RollingBack {
+        /// The copy's name in the scenario.
+        copy: String,
+        /// The nodes.
+        nodes: Vec<String>,
+    },
+    /// A stream was purged.
+    Purged {
+        /// The stream.
+        stream: String,
+        /// Everything that it had below this sequence is gone.
+        below: u64,
+    },
+    /// Messages of a stream were deleted one by one.
+    Removed {
+        /// The stream.
+        stream: String,
+        /// Their sequences.
+        sequences: Vec<u64>,
+    },
     /// Where a consumer stands at the end, as the server says.
     Position {
         /// The stream.
@@ -259,6 +299,28 @@ pub enum Event {
         messages: u64,
         /// What is wrong with its store.
         defects: Vec<String>,
+    },
+    /// What a replica holds by its own server's word: it can't be read from its disk.
+    ReplicaCounted {
+        /// The stream.
+        stream: String,
+        /// The node.
+        node: String,
+        /// How many messages.
+        messages: u64,
+        /// The first sequence.
+        first_sequence: u64,
+        /// The last sequence.
+        last_sequence: u64,
+    },
+    /// Where a stream begins and ends at the end of the drill, as its leader says.
+    Bounds {
+        /// The stream.
+        stream: String,
+        /// The first sequence.
+        first_sequence: u64,
+        /// The last sequence.
+        last_sequence: u64,
     },
     /// The servers say that there is no such stream any more.
     StreamGone {

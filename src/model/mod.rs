@@ -2,12 +2,14 @@
 
 mod consumer;
 mod digest;
+mod keeping;
 mod message;
 mod name_filter;
 mod verdict;
 
 pub use consumer::{ConsumerPosition, SequencePair};
 pub use digest::Digest;
+pub use keeping::{Keeping, Retention};
 pub use message::{Fingerprint, StoredMessage};
 pub use name_filter::NameFilter;
 pub use verdict::{Expected, Verdict};

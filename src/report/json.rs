@@ -26,6 +26,8 @@ fn run(run: &RunRecord) -> Value {
         "refused": figures.refused,
         "unknown": figures.unknown,
         "lost": figures.lost,
+        "removed": figures.removed,
+        "evicted": figures.evicted,
         "duplicated": figures.duplicated,
         "reordered": figures.reordered,
         "altered": figures.altered,

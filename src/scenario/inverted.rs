@@ -1,6 +1,7 @@
 //! The opposite of a scenario's expectation: a drill that holds both ways proves nothing.
 
-use super::resolved::{Scenario, Step};
+use super::resolved::Scenario;
+use super::step::Step;
 use crate::ledger::LossScope;
 
 impl Scenario {
@@ -12,9 +13,10 @@ impl Scenario {
         let breaks = self.steps.iter().any(Step::is_fault);
         inverted.expect.lost = match self.expect.lost {
             LossScope::Nothing if breaks => LossScope::BeforeFault,
-            LossScope::Nothing | LossScope::AfterBackup | LossScope::BeforeFault => {
-                LossScope::Nothing
-            }
+            LossScope::Nothing
+            | LossScope::AfterBackup
+            | LossScope::AfterCopy
+            | LossScope::BeforeFault => LossScope::Nothing,
         };
         if self.expect.lost == LossScope::Nothing && !breaks {
             for stream in &mut inverted.streams {

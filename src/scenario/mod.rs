@@ -3,17 +3,26 @@
 
 mod catalog;
 mod diagnostic;
+mod disk_step;
+mod disk_steps;
 mod inverted;
 mod names;
+mod operator_step;
+mod operator_steps;
 mod resolve;
 mod resolved;
+mod step;
+mod step_text;
 mod steps;
+mod stream_config;
 mod values;
 mod written;
+mod written_step;
 
 pub use catalog::{Catalog, Source};
 pub use diagnostic::Diagnostic;
+pub use disk_step::{DamageTarget, DiskStep, Harm, StreamPart};
+pub use operator_step::OperatorStep;
 pub use resolve::load;
-pub use resolved::{
-    Expectations, KnownVerdict, Load, NetworkPart, NodeChoice, Scenario, Step, StreamSpec, Ways,
-};
+pub use resolved::{Expectations, KnownVerdict, Load, Scenario, StreamSpec};
+pub use step::{NetworkPart, NodeChoice, RestoreChanges, Step, Ways};

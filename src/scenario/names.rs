@@ -6,8 +6,8 @@ use toml::Spanned;
 
 use super::diagnostic::{Diagnostic, meant};
 use super::resolve::Resolver;
-use super::resolved::NodeChoice;
-use super::written;
+use super::step::NodeChoice;
+use super::written_step as written;
 
 type Result<T> = std::result::Result<T, Diagnostic>;
 
@@ -104,15 +104,23 @@ impl Resolver<'_> {
     }
 
     pub(super) fn known_backup(&self, backup: &Spanned<String>) -> Result<String> {
-        let name = backup.get_ref();
-        if self.backups.contains(name) {
+        self.known(backup, self.backups.keys(), "backup")
+    }
+
+    /// A name that an earlier step gave to something of a kind.
+    pub(super) fn known<'n>(
+        &self,
+        written: &Spanned<String>,
+        names: impl Iterator<Item = &'n String>,
+        kind: &str,
+    ) -> Result<String> {
+        let name = written.get_ref();
+        let names: Vec<_> = names.collect();
+        if names.contains(&name) {
             return Ok(name.clone());
         }
-        let names: Vec<_> = self.backups.iter().collect();
         let hint = meant(name, &names);
-        Err(self.pointer.value(
-            backup,
-            format!("no earlier step makes a backup `{name}`{hint}"),
-        ))
+        let message = format!("no earlier step makes a {kind} `{name}`{hint}");
+        Err(self.pointer.value(written, message))
     }
 }

@@ -1,7 +1,7 @@
 //! From the file as written to a scenario that can run: names, numbers and times are checked
 //! before anything starts, and every fault is pointed at.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::str::FromStr as _;
 
@@ -11,7 +11,11 @@ use serde_json::{Map, Value, json};
 use toml::Spanned;
 
 use super::diagnostic::{Diagnostic, Pointer};
-use super::resolved::{Expectations, KnownVerdict, Load, Scenario, Step, StreamSpec};
+use super::disk_step::DiskStep;
+use super::operator_step::OperatorStep;
+use super::resolved::{Expectations, KnownVerdict, Load, Scenario, StreamSpec};
+use super::step::{NodeChoice, Step};
+use super::stream_config::{Place, add_keeping};
 use super::written;
 use crate::ledger::LossScope;
 use crate::model::Verdict;
@@ -24,21 +28,9 @@ const NODES: i64 = 3;
 const RATE: i64 = 200;
 /// The payload when nothing is said.
 const PAYLOAD_BYTES: usize = 1 << 10;
-/// Keys of a stream's configuration that the file says elsewhere.
-const OWN_KEYS: [&str; 3] = ["name", "subjects", "num_replicas"];
-/// Keys by which messages go away, or are stored in a way that is not read yet.
-const UNJUDGED_KEYS: [&str; 8] = [
-    "compression",
-    "discard",
-    "max_age",
-    "max_bytes",
-    "max_msgs",
-    "max_msgs_per_subject",
-    "retention",
-    "storage",
-];
 /// How many acknowledged messages a drill needs when nothing is said.
 const MIN_ACKNOWLEDGED: u64 = 100;
+
 /// Reads and resolves the text of a scenario file.
 ///
 /// # Errors
@@ -51,7 +43,10 @@ pub fn load(path: &Path, text: &str) -> Result<Scenario> {
         nodes: 0,
         streams: Vec::new(),
         aliases: BTreeSet::new(),
-        backups: BTreeSet::new(),
+        backups: BTreeMap::new(),
+        in_memory: BTreeSet::new(),
+        copies: BTreeMap::new(),
+        encrypted: false,
         bounded_disk: false,
         adds_nodes: false,
     }
@@ -64,7 +59,14 @@ pub(super) struct Resolver<'a> {
     pub(super) nodes: usize,
     pub(super) streams: Vec<String>,
     pub(super) aliases: BTreeSet<String>,
-    pub(super) backups: BTreeSet<String>,
+    /// Backups, and of which stream each is.
+    pub(super) backups: BTreeMap<String, String>,
+    /// Streams that are kept in memory.
+    pub(super) in_memory: BTreeSet<String>,
+    /// Copies of disks, and of which nodes.
+    pub(super) copies: BTreeMap<String, Vec<NodeChoice>>,
+    /// Whether servers encrypt what they store.
+    pub(super) encrypted: bool,
     /// Whether the nodes' disks have a size.
     pub(super) bounded_disk: bool,
     /// Whether there may be more nodes by now than at the beginning.
@@ -100,20 +102,28 @@ impl Resolver<'_> {
                 .at(0..0, "a drill needs steps: add a [[step]] table"));
         }
         self.bounded_disk = file.cluster.disk.is_some();
+        self.encrypted = file.cluster.encrypted;
+        let tags = self.tags(&file.cluster.tags)?;
+        let servers = file.servers.as_ref();
+        let servers = servers.map(|text| self.versions(text)).transpose()?;
         let disk = file.cluster.disk.as_ref();
         let disk_bytes = disk.map(|disk| self.pointer.bytes(disk)).transpose()?;
         let mut steps = Vec::new();
         for step in &file.step {
             steps.push(self.step(step)?);
         }
+        self.add_keeping(&mut streams, &steps);
         let expect = self.expect(&file.expect, &steps)?;
         Ok(Scenario {
             name,
             promise,
             about,
+            servers,
             nodes: self.nodes,
             sync_interval: file.cluster.sync_interval,
             disk_bytes,
+            encrypted: self.encrypted,
+            tags,
             streams,
             load,
             steps,
@@ -152,25 +162,14 @@ impl Resolver<'_> {
             }
             consumers.push(name);
         }
-        let mut config = Map::new();
-        let more = stream.config.as_ref();
-        for (key, value) in more.into_iter().flat_map(|more| more.get_ref()) {
-            let forbidden = [
-                (&OWN_KEYS[..], "it has a place of its own"),
-                (
-                    &UNJUDGED_KEYS[..],
-                    "the judges can't tell what it removes from what is lost",
-                ),
-            ];
-            let reason = forbidden
-                .iter()
-                .find(|(keys, _)| keys.contains(&key.as_str()));
-            if let (Some((_, reason)), Some(more)) = (reason, more) {
-                let message = format!("`{key}` can't be set here: {reason}");
-                return Err(self.pointer.value(more, message));
-            }
-            let value = serde_json::to_value(value).unwrap_or(Value::Null);
-            config.insert(key.clone(), value);
+        let mut config = match &stream.config {
+            Some(config) => self.fields(config, Place::Stream)?,
+            None => Map::new(),
+        };
+        let keeping = self.keeping(&config, stream)?;
+        let in_memory = config.get("storage") == Some(&json!("memory"));
+        if in_memory {
+            self.in_memory.insert(name.clone());
         }
         config.insert(String::from("name"), json!(name));
         config.insert(String::from("subjects"), json!(subjects));
@@ -184,6 +183,8 @@ impl Resolver<'_> {
                 Some(expected) => self.pointer.count(expected, 1..=5, "replicas")?,
                 None => replicas,
             },
+            keeping,
+            in_memory,
             config: Value::Object(config),
         })
     }
@@ -206,16 +207,23 @@ impl Resolver<'_> {
     }
 
     fn expect(&self, expect: &Spanned<written::Expect>, steps: &[Step]) -> Result<Expectations> {
-        const SCOPES: [(&str, LossScope); 3] = [
+        const SCOPES: [(&str, LossScope); 4] = [
             ("nothing", LossScope::Nothing),
             ("after-backup", LossScope::AfterBackup),
+            ("after-copy", LossScope::AfterCopy),
             ("before-fault", LossScope::BeforeFault),
         ];
         let expect = expect.get_ref();
         let lost = self.pointer.choice(&expect.lost, &SCOPES, "what is lost")?;
-        let restores = steps
+        let restores = steps.iter().any(|step| {
+            matches!(
+                step,
+                Step::Restore { .. } | Step::Disk(DiskStep::Extract { .. })
+            )
+        });
+        let rolls_back = steps
             .iter()
-            .any(|step| matches!(step, Step::Restore { .. }));
+            .any(|step| matches!(step, Step::Disk(DiskStep::RollBack { .. })));
         let breaks = steps.iter().any(Step::is_fault);
         if lost == LossScope::BeforeFault && !breaks {
             return Err(self.pointer.value(
@@ -227,6 +235,10 @@ impl Resolver<'_> {
             return Err(self
                 .pointer
                 .value(&expect.lost, "`after-backup` needs a step that restores"));
+        }
+        if lost == LossScope::AfterCopy && !rolls_back {
+            let message = "`after-copy` needs a step that rolls a disk back";
+            return Err(self.pointer.value(&expect.lost, message));
         }
         let time = |text: &Option<Spanned<String>>| {
             text.as_ref()
@@ -255,22 +267,58 @@ impl Resolver<'_> {
             ("broken", Verdict::Broken),
             ("inconclusive", Verdict::Inconclusive),
         ];
-        let server = VersionReq::from_str(known.server.get_ref()).map_err(|error| {
-            self.pointer.value(
-                &known.server,
-                format!(
-                    "`{}` is no range of versions, such as `>=2.15, <2.16`: {error}",
-                    known.server.get_ref()
-                ),
-            )
-        })?;
         Ok(KnownVerdict {
-            server,
+            server: self.versions(&known.server)?,
             verdict: self
                 .pointer
                 .choice(&known.verdict, &VERDICTS, "a verdict")?,
             because: self.pointer.text(&known.because, "the reason")?,
         })
+    }
+}
+
+impl Resolver<'_> {
+    /// What streams drop by configurations that they get later.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "only these two change a configuration"
+    )]
+    fn add_keeping(&self, streams: &mut [StreamSpec], steps: &[Step]) {
+        for step in steps {
+            let (stream, changes) = match step {
+                Step::Operator(OperatorStep::Update { stream, config, .. }) => (stream, config),
+                Step::Restore {
+                    backup, changes, ..
+                } => (&self.backups[backup], &changes.config),
+                _ => continue,
+            };
+            for spec in streams.iter_mut().filter(|spec| spec.name == *stream) {
+                add_keeping(&mut spec.keeping, changes);
+            }
+        }
+    }
+
+    fn versions(&self, text: &Spanned<String>) -> Result<VersionReq> {
+        VersionReq::from_str(text.get_ref()).map_err(|error| {
+            let written = text.get_ref();
+            let message =
+                format!("`{written}` is no range of versions, such as `>=2.15, <2.16`: {error}");
+            self.pointer.value(text, message)
+        })
+    }
+
+    /// The tags of each node.
+    fn tags(&self, written: &[Spanned<Vec<String>>]) -> Result<Vec<Vec<String>>> {
+        if let Some(too_many) = written.get(self.nodes) {
+            let message = format!("tags for more than the {} nodes there are", self.nodes);
+            return Err(self.pointer.value(too_many, message));
+        }
+        for tags in written {
+            if tags.get_ref().iter().any(|tag| tag.trim().is_empty()) {
+                return Err(self.pointer.value(tags, "a tag is a word"));
+            }
+        }
+        Ok(written.iter().map(|tags| tags.get_ref().clone()).collect())
     }
 }
 
@@ -410,5 +458,223 @@ lost = "nothing"
             assert!(message.contains("x.toml:10:"), "{step}: {message}");
             assert!(message.contains(expected), "{step}: {message}");
         }
+    }
+
+    #[test]
+    fn faults_of_steps_about_damage_and_disks_are_pointed_at() {
+        let damage = |what: &str| format!("damage = {{ node = \"n1\", {what} }}");
+        for (step, expected) in [
+            (
+                damage("what = \"first blok\", how = \"flip\", stream = \"ORDERS\""),
+                "did you mean `first block`?",
+            ),
+            (
+                damage("what = \"index\", how = \"flop\", stream = \"ORDERS\""),
+                "did you mean `flip`?",
+            ),
+            (
+                damage("what = \"index\", how = \"flip\""),
+                "index of which stream?",
+            ),
+            (
+                damage("what = \"meta group\", how = \"flip\", stream = \"ORDERS\""),
+                "leave `stream` out",
+            ),
+            (
+                damage("what = \"messages\", how = \"flip\", stream = \"ORDERS\""),
+                "can only be removed",
+            ),
+            (
+                damage("what = \"index\", how = \"flip\", stream = \"ORDER\""),
+                "did you mean `ORDERS`?",
+            ),
+            (
+                String::from("copy_disk = { node = \"n1\", as = \"a b\" }"),
+                "can't be a copy's name",
+            ),
+            (
+                String::from("roll_back = { node = \"n1\", to = \"then\" }"),
+                "no earlier step makes a copy `then`",
+            ),
+            (
+                String::from(
+                    "copy_disk = { node = \"n1\", as = \"then\" }\n[[step]]\nroll_back = { node = \"n1\", to = \"than\" }",
+                ),
+                "did you mean `then`?",
+            ),
+            (
+                String::from(
+                    "copy_disk = { node = \"n1\", as = \"then\" }\n[[step]]\nroll_back = { node = \"n2\", to = \"then\" }",
+                ),
+                "`then` has no disk of n2, only of n1",
+            ),
+            (
+                String::from(
+                    "copy_disk = { node = \"n1\", as = \"then\" }\n[[step]]\ncopy_disk = { node = \"n2\", as = \"then\" }",
+                ),
+                "there are two copies `then`",
+            ),
+            (
+                String::from("extract = { node = \"n1\", backup = \"b\" }"),
+                "no earlier step makes a backup `b`",
+            ),
+            (
+                String::from(
+                    "backup = { stream = \"ORDERS\", as = \"b\" }\n[[step]]\nextract = { node = \"n1\", backup = \"b\" }",
+                ),
+                "only a single server (`nodes = 1`)",
+            ),
+        ] {
+            let message = fault(VICTIM, &step);
+            let is_placed = message.contains("x.toml:10:") || message.contains("x.toml:12:");
+            assert!(is_placed, "{step}: {message}");
+            assert!(message.contains(expected), "{step}: {message}");
+        }
+    }
+
+    #[test]
+    fn faults_of_operators_steps_are_pointed_at() {
+        for (step, expected) in [
+            (
+                "upgrade = { node = \"n1\", to = \"latest\" }",
+                "is not a server version",
+            ),
+            (
+                "upgrade = { node = \"n1\", to = \"2.15\" }",
+                "did you mean `2.15.",
+            ),
+            ("purge = { stream = \"ORDERS\", keep = 0 }", "0 messages"),
+            (
+                "delete_messages = { stream = \"ORDERS\", every = 0 }",
+                "0 messages",
+            ),
+            (
+                "update = { stream = \"ORDERS\", config = {} }",
+                "nothing is changed",
+            ),
+            (
+                "update = { stream = \"ORDERS\", config = { name = \"B\" } }",
+                "`name` can't be set here",
+            ),
+            (
+                "update = { stream = \"ORDERS\", config = { max_mgs = 5 } }",
+                "did you mean `max_msgs`?",
+            ),
+            (
+                "update = { stream = \"ORDERS\", config = { storage = \"memory\" } }",
+                "say it in [[stream]]",
+            ),
+            (
+                "stream_peer_remove = { stream = \"ORDERS\", node = \"n9\" }",
+                "`n9` is no node",
+            ),
+            ("meta_rescue = { node = \"n1\", quorum = -1 }", "-1 nodes"),
+            ("meta_step_down = { node = \"n1\" }", "unknown field `node`"),
+            ("kill_all = { wipes = true }", "did you mean `wipe`?"),
+            ("start_all = { all = true }", "unknown field `all`"),
+            (
+                "peer_remove = { node = \"n1\", fail = true }",
+                "did you mean `fails`?",
+            ),
+            (
+                "kill = { node = \"n1\", fails = true }",
+                "unknown field `fails`",
+            ),
+        ] {
+            let message = fault(VICTIM, step);
+            assert!(message.contains("x.toml:10:"), "{step}: {message}");
+            assert!(message.contains(expected), "{step}: {message}");
+        }
+        let restore = |what: &str| {
+            format!(
+                "backup = {{ stream = \"ORDERS\", as = \"b\" }}\n[[step]]\nrestore = {{ backup = \"b\", {what} }}"
+            )
+        };
+        for (what, expected) in [
+            ("replicas = 9", "9 replicas; expected 1 to 5"),
+            ("if_exists = \"replac\"", "did you mean `replace`?"),
+            ("config = { num_replicas = 1 }", "it has a place of its own"),
+            ("config = { subjects = [\"b\"] }", "`subjects` can't be set"),
+        ] {
+            let message = fault(VICTIM, &restore(what));
+            assert!(message.contains("x.toml:12:"), "{what}: {message}");
+            assert!(message.contains(expected), "{what}: {message}");
+        }
+    }
+
+    #[test]
+    fn faults_of_the_cluster_and_of_configurations_are_pointed_at() {
+        let stream = |config: &str| format!("replicas = 3\nconfig = {{ {config} }}\n");
+        for (from, to, expected) in [
+            (
+                "[[stream]]",
+                String::from("[cluster]\ntags = [[], [], [], []]\n[[stream]]"),
+                "x.toml:6:21: tags for more than the 3 nodes",
+            ),
+            (
+                "[[stream]]",
+                String::from("[cluster]\ntags = [[\"\"]]\n[[stream]]"),
+                "a tag is a word",
+            ),
+            (
+                "[[stream]]",
+                String::from("servers = \"2.15 or so\"\n[[stream]]"),
+                "x.toml:5:11: `2.15 or so` is no range of versions",
+            ),
+            (
+                "replicas = 3\n",
+                stream("discard = \"older\""),
+                "x.toml:9:12: `discard` is one of old, new; did you mean `old`?",
+            ),
+            (
+                "replicas = 3\n",
+                stream("max_msgs = \"many\""),
+                "`max_msgs` is a number",
+            ),
+            (
+                "replicas = 3\n",
+                stream("retention = \"workqueue\""),
+                "without a consumer nobody knows",
+            ),
+            (
+                "replicas = 3\n",
+                stream("retention = \"workqueue\" }\nconsumers = [\"a\", \"b\"]\n#"),
+                "one consumer",
+            ),
+            (
+                "lost = \"nothing\"",
+                String::from("lost = \"after-copy\""),
+                "`after-copy` needs a step that rolls a disk back",
+            ),
+        ] {
+            let message = fault(from, &to);
+            assert!(message.contains(expected), "{to}: {message}");
+        }
+        let in_memory = GOOD
+            .replacen("replicas = 3\n", &stream("storage = \"memory\""), 1)
+            .replacen(
+                VICTIM,
+                "damage = { node = \"n1\", stream = \"ORDERS\", what = \"index\", how = \"remove\" }",
+                1,
+            );
+        let message = load(Path::new("x.toml"), &in_memory)
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("it is on no disk"), "{message}");
+    }
+
+    #[test]
+    fn a_scenario_says_on_which_servers_it_makes_sense() {
+        let text = GOOD.replacen("[[stream]]", "servers = \">=2.15\"\n[[stream]]", 1);
+        let scenario = load(Path::new("x.toml"), &text).unwrap();
+        let version = |text: &str| semver::Version::parse(text).unwrap();
+        for (server, applies) in [("2.15.1", true), ("2.14.6", false), ("2.15.0-RC.1", true)] {
+            assert_eq!(scenario.applies_to(&version(server)), applies, "{server}");
+        }
+        assert!(
+            load(Path::new("x.toml"), GOOD)
+                .unwrap()
+                .applies_to(&version("2.10.26"))
+        );
     }
 }

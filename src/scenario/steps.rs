@@ -5,9 +5,10 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::diagnostic::Diagnostic;
+use super::operator_step::OperatorStep;
 use super::resolve::Resolver;
-use super::resolved::{NetworkPart, NodeChoice, Step, Ways};
-use super::written::{self, Step as Written};
+use super::step::{NetworkPart, NodeChoice, Step, Ways};
+use super::written_step::{self as written, Step as Written};
 
 type Result<T> = std::result::Result<T, Diagnostic>;
 
@@ -29,7 +30,10 @@ impl Resolver<'_> {
             Written::Resume(on) => self.on_node(on, |node| Step::Resume { node }),
             Written::Start(on) => self.on_node(on, |node| Step::Start { node }),
             Written::AddNode(add) => self.add_node(add),
-            Written::PeerRemove(on) => self.on_node(on, |node| Step::PeerRemove { node }),
+            Written::PeerRemove(remove) => Ok(Step::PeerRemove {
+                node: self.node(&remove.node)?,
+                fails: remove.fails,
+            }),
             Written::LeaderStepsDown(on) => Ok(Step::StepDown {
                 stream: self.known_stream(&on.stream)?,
             }),
@@ -38,9 +42,7 @@ impl Resolver<'_> {
             Written::NoReplacement(watch) => self.no_replacement(watch),
             Written::Backup(backup) => self.backup(backup),
             Written::DeleteStream(on) => self.delete_stream(on),
-            Written::Restore(restore) => Ok(Step::Restore {
-                backup: self.known_backup(&restore.backup)?,
-            }),
+            Written::Restore(restore) => self.restore(restore),
             Written::Cut(cut) => self.cut(cut),
             Written::Delay(delay) => self.delay(delay),
             Written::Heal(heal) => self.heal(heal),
@@ -53,6 +55,21 @@ impl Resolver<'_> {
             Written::StartFails(on) => self.on_node(on, |node| Step::StartFails { node }),
             Written::LimitMemory(limit) => self.limit_memory(limit),
             Written::Ends(ends) => self.ends(ends),
+            Written::Damage(damage) => self.damage(damage).map(Step::Disk),
+            Written::CopyDisk(copy) => self.copy_disk(copy).map(Step::Disk),
+            Written::RollBack(back) => self.roll_back(back).map(Step::Disk),
+            Written::Extract(extract) => self.extract(extract).map(Step::Disk),
+            Written::Upgrade(upgrade) => self.upgrade(upgrade).map(Step::Operator),
+            Written::Purge(purge) => self.purge(purge).map(Step::Operator),
+            Written::DeleteMessages(delete) => self.delete_messages(delete).map(Step::Operator),
+            Written::Update(update) => self.update(update).map(Step::Operator),
+            Written::StreamPeerRemove(remove) => {
+                self.stream_peer_remove(remove).map(Step::Operator)
+            }
+            Written::MetaRescue(rescue) => self.meta_rescue(rescue).map(Step::Operator),
+            Written::MetaStepDown(_) => Ok(Step::Operator(OperatorStep::MetaStepDown)),
+            Written::KillAll(all) => Ok(Step::Operator(OperatorStep::KillAll { wipe: all.wipe })),
+            Written::StartAll(_) => Ok(Step::Operator(OperatorStep::StartAll)),
         }
     }
 
@@ -121,21 +138,23 @@ impl Resolver<'_> {
 
     fn backup(&mut self, backup: &written::Backup) -> Result<Step> {
         let name = self.pointer.word(&backup.name, "a backup's name")?;
-        if !self.backups.insert(name.clone()) {
-            return Err(self
-                .pointer
-                .value(&backup.name, format!("there are two backups `{name}`")));
+        let stream = self.known_stream(&backup.stream)?;
+        if self.backups.insert(name.clone(), stream.clone()).is_some() {
+            let message = format!("there are two backups `{name}`");
+            return Err(self.pointer.value(&backup.name, message));
         }
         Ok(Step::Backup {
-            stream: self.known_stream(&backup.stream)?,
+            stream,
             name,
+            fails: backup.fails,
         })
     }
 
-    fn delete_stream(&self, on: &written::OnStreamWithin) -> Result<Step> {
+    fn delete_stream(&self, on: &written::DeleteStream) -> Result<Step> {
         Ok(Step::DeleteStream {
             stream: self.known_stream(&on.stream)?,
             within: self.pointer.within(on.within.as_ref())?,
+            fails: on.fails,
         })
     }
 
@@ -215,7 +234,7 @@ impl Resolver<'_> {
         Ok(part)
     }
 
-    fn nodes_of(&self, nodes: &Spanned<written::Nodes>) -> Result<Vec<NodeChoice>> {
+    pub(super) fn nodes_of(&self, nodes: &Spanned<written::Nodes>) -> Result<Vec<NodeChoice>> {
         let texts = match nodes.get_ref() {
             written::Nodes::One(text) => std::slice::from_ref(text),
             written::Nodes::Several(texts) => texts,

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::written_step::Step;
+
 /// A whole file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -12,6 +14,8 @@ pub(super) struct File {
     pub(super) name: Spanned<String>,
     pub(super) promise: Spanned<String>,
     pub(super) about: Spanned<String>,
+    /// The server versions on which it makes sense.
+    pub(super) servers: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) cluster: Cluster,
     #[serde(default)]
@@ -31,7 +35,16 @@ pub(super) struct Cluster {
     pub(super) sync_interval: Option<String>,
     /// How large each node's disk is.
     pub(super) disk: Option<Spanned<String>>,
+    /// Whether servers encrypt what they store.
+    #[serde(default)]
+    pub(super) encrypted: bool,
+    /// The tags of each node, in order.
+    #[serde(default)]
+    pub(super) tags: Vec<Spanned<Vec<String>>>,
 }
+
+/// Fields of a stream's configuration, in the server's own words.
+pub(super) type Config = BTreeMap<Spanned<String>, toml::Value>;
 
 /// `[[stream]]`
 #[derive(Debug, Deserialize)]
@@ -42,8 +55,8 @@ pub(super) struct Stream {
     pub(super) replicas: Option<Spanned<i64>>,
     #[serde(default)]
     pub(super) consumers: Vec<Spanned<String>>,
-    /// More of the stream's configuration, in the server's own words.
-    pub(super) config: Option<Spanned<BTreeMap<String, toml::Value>>>,
+    /// More of the stream's configuration.
+    pub(super) config: Option<Config>,
 }
 
 /// `[load]`
@@ -52,189 +65,6 @@ pub(super) struct Stream {
 pub(super) struct LoadTable {
     pub(super) rate: Option<Spanned<i64>>,
     pub(super) size: Option<Spanned<String>>,
-}
-
-/// `[[step]]`: one verb and what it needs.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum Step {
-    Publish(Publish),
-    Run(Spanned<String>),
-    Kill(Kill),
-    Stop(OnNode),
-    Pause(OnNode),
-    Resume(OnNode),
-    Start(OnNode),
-    AddNode(AddNode),
-    PeerRemove(OnNode),
-    #[serde(rename = "step_down")]
-    LeaderStepsDown(OnStream),
-    Unavailable(OnStreamWithin),
-    Wait(Wait),
-    NoReplacement(NoReplacement),
-    Backup(Backup),
-    DeleteStream(OnStreamWithin),
-    Restore(Restore),
-    Cut(Cut),
-    Delay(Delay),
-    Heal(Heal),
-    Elect(Elect),
-    Refuse(Refuse),
-    FillDisk(OnNode),
-    FreeDisk(OnNode),
-    ReadOnly(OnNode),
-    Writable(OnNode),
-    StartFails(OnNode),
-    LimitMemory(LimitMemory),
-    Ends(Ends),
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Publish {
-    pub(super) stream: Spanned<String>,
-    pub(super) messages: Spanned<i64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Kill {
-    pub(super) node: Spanned<String>,
-    #[serde(rename = "as")]
-    pub(super) alias: Option<Spanned<String>>,
-    #[serde(default)]
-    pub(super) wipe: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct OnNode {
-    pub(super) node: Spanned<String>,
-    #[serde(rename = "as")]
-    pub(super) alias: Option<Spanned<String>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AddNode {
-    #[serde(rename = "as")]
-    pub(super) alias: Option<Spanned<String>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct OnStream {
-    pub(super) stream: Spanned<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct OnStreamWithin {
-    pub(super) stream: Spanned<String>,
-    pub(super) within: Option<Spanned<String>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Wait {
-    pub(super) stream: Spanned<String>,
-    pub(super) replicas: Spanned<i64>,
-    pub(super) within: Option<Spanned<String>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NoReplacement {
-    pub(super) stream: Spanned<String>,
-    #[serde(rename = "for")]
-    pub(super) watched: Spanned<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Backup {
-    pub(super) stream: Spanned<String>,
-    #[serde(rename = "as")]
-    pub(super) name: Spanned<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Restore {
-    pub(super) backup: Spanned<String>,
-}
-
-/// One node or several.
-#[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "expected a node, or an array of nodes")]
-pub(super) enum Nodes {
-    One(String),
-    Several(Vec<String>),
-}
-
-/// The network between `node` and `from`, or between `node` and everybody else.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Cut {
-    pub(super) node: Spanned<Nodes>,
-    #[serde(rename = "as")]
-    pub(super) alias: Option<Spanned<String>>,
-    pub(super) from: Option<Spanned<Nodes>>,
-    pub(super) way: Option<Spanned<String>>,
-    #[serde(default)]
-    pub(super) clients: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Delay {
-    pub(super) node: Spanned<Nodes>,
-    #[serde(rename = "as")]
-    pub(super) alias: Option<Spanned<String>>,
-    pub(super) from: Option<Spanned<Nodes>>,
-    pub(super) by: Spanned<String>,
-    #[serde(default)]
-    pub(super) clients: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Heal {
-    pub(super) node: Option<Spanned<Nodes>>,
-    pub(super) from: Option<Spanned<Nodes>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Elect {
-    pub(super) stream: Spanned<String>,
-    pub(super) not: Spanned<String>,
-    pub(super) within: Option<Spanned<String>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Refuse {
-    pub(super) node: Spanned<String>,
-    pub(super) stream: Spanned<String>,
-    #[serde(rename = "for")]
-    pub(super) watched: Spanned<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LimitMemory {
-    pub(super) node: Spanned<String>,
-    #[serde(rename = "as")]
-    pub(super) alias: Option<Spanned<String>>,
-    pub(super) to: Spanned<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Ends {
-    pub(super) node: Spanned<String>,
-    pub(super) within: Option<Spanned<String>>,
 }
 
 /// `[expect]`

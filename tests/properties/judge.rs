@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lifeboat::judge::{FindingKind, Judgement, Rules, StreamRules, judge};
 use lifeboat::ledger::{AckOutcome, Event, LossScope, PublishOutcome, Stamped};
-use lifeboat::model::{ConsumerPosition, Digest, Fingerprint, SequencePair, Verdict};
+use lifeboat::model::{ConsumerPosition, Digest, Fingerprint, Keeping, SequencePair, Verdict};
 use proptest::collection::btree_set;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -141,6 +141,7 @@ impl Drill {
                 StreamRules {
                     replicas: self.replicas,
                     consumers: vec![CONSUMER.into()],
+                    keeping: Keeping::default(),
                 },
             )]),
         };

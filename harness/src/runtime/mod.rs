@@ -5,13 +5,13 @@ pub(crate) mod process;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ClusterSettings, NodeSettings};
+use crate::config::{ClusterSettings, NodeSettings, SYSTEM_ACCOUNT};
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 
@@ -77,6 +77,20 @@ pub enum StoreArea {
         /// The stream's name.
         stream: String,
     },
+    /// What the node knows of the meta group: which streams there are, and who holds them.
+    MetaGroup,
+}
+
+impl StoreArea {
+    /// Where it is, seen from the store.
+    fn path(&self) -> PathBuf {
+        let accounts = Path::new("jetstream");
+        match self {
+            Self::All => PathBuf::new(),
+            Self::Stream { account, stream } => accounts.join(account).join("streams").join(stream),
+            Self::MetaGroup => accounts.join(SYSTEM_ACCOUNT).join("_js_").join("_meta_"),
+        }
+    }
 }
 
 impl fmt::Display for StoreArea {
@@ -84,6 +98,7 @@ impl fmt::Display for StoreArea {
         match self {
             Self::All => f.write_str("the whole store"),
             Self::Stream { account, stream } => write!(f, "stream {stream} of account {account}"),
+            Self::MetaGroup => f.write_str("the meta group"),
         }
     }
 }
@@ -176,6 +191,9 @@ pub(crate) trait Host: fmt::Debug + Send + Sync {
 
     /// Copies part of a stopped node's disk to a local directory; whether there was any.
     async fn copy_store(&self, key: NodeKey, area: &StoreArea, to: &Path) -> Result<bool>;
+
+    /// Replaces part of a stopped node's disk by what a local directory holds.
+    async fn put_store(&self, key: NodeKey, area: &StoreArea, from: &Path) -> Result<()>;
 
     /// Copies a node's configuration and log to a local directory.
     async fn copy_evidence(&self, key: NodeKey, to: &Path) -> Result<()>;

@@ -85,6 +85,23 @@ pub(super) fn without(archive: impl Read, left_out: &Path) -> io::Result<Vec<u8>
     copy.into_inner()
 }
 
+/// Packs what a local directory holds, to be unpacked at a place.
+pub(super) fn pack(from: &Path, place: &Path) -> io::Result<Vec<u8>> {
+    let mut packed = Builder::new(Vec::new());
+    // Directories above it are made as well: an engine makes none that is not named.
+    let mut above: Vec<_> = place.ancestors().skip(1).collect();
+    above.retain(|path| !path.as_os_str().is_empty());
+    for path in above.into_iter().rev() {
+        let mut header = Header::new_gnu();
+        header.set_entry_type(EntryType::Directory);
+        header.set_mode(0o750);
+        header.set_size(0);
+        packed.append_data(&mut header, path, io::empty())?;
+    }
+    packed.append_dir_all(place, from)?;
+    packed.into_inner()
+}
+
 /// A path without its first part, or nothing when there is no more.
 fn below_first(path: &Path) -> io::Result<Option<PathBuf>> {
     let mut parts = Vec::new();
@@ -128,6 +145,17 @@ mod tests {
         unpack(&*copy, root.path()).unwrap();
         assert!(!root.path().join("a").exists());
         assert_eq!(fs::read(root.path().join("b/two")).unwrap(), b"2");
+    }
+
+    #[test]
+    fn what_is_packed_is_unpacked_at_its_place() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("b")).unwrap();
+        fs::write(root.path().join("b/two"), b"2").unwrap();
+        let packed = pack(root.path(), Path::new("store/a")).unwrap();
+        let to = tempfile::tempdir().unwrap();
+        unpack(&*packed, to.path()).unwrap();
+        assert_eq!(fs::read(to.path().join("a/b/two")).unwrap(), b"2");
     }
 
     #[test]

@@ -165,6 +165,9 @@ impl Host for ContainerHost {
             )),
             Fault::FullDisk if self.shared.disk_bytes.is_none() => Err(NO_DISK_SIZE.to_owned()),
             Fault::Network | Fault::FullDisk | Fault::ReadOnlyStore | Fault::MemoryLimit => Ok(()),
+            Fault::OtherServer => Err(String::from(
+                "all containers of a cluster have one image; local processes can be upgraded",
+            )),
         }
     }
 
@@ -229,6 +232,12 @@ impl Host for ContainerHost {
     async fn copy_store(&self, key: NodeKey, area: &StoreArea, to: &Path) -> Result<bool> {
         let (node, area, to) = (self.node(key), area.clone(), to.to_owned());
         self.run(async move { node.copy_store(&area, &to).await })
+            .await
+    }
+
+    async fn put_store(&self, key: NodeKey, area: &StoreArea, from: &Path) -> Result<()> {
+        let (node, area, from) = (self.node(key), area.clone(), from.to_owned());
+        self.run(async move { node.put_store(&area, &from).await })
             .await
     }
 

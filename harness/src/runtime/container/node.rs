@@ -161,23 +161,46 @@ impl NodeContainer {
         let mut record = self.record.lock().await;
         let rest = match area {
             StoreArea::All => None,
-            StoreArea::Stream { .. } => match self.download(&record, STORE).await? {
-                Some(store) => Some(store),
-                None => return Ok(()),
-            },
+            StoreArea::Stream { .. } | StoreArea::MetaGroup => {
+                match self.download(&record, STORE).await? {
+                    Some(store) => Some(store),
+                    None => return Ok(()),
+                }
+            }
         };
         let kept = match rest {
             None => None,
             Some(store) => {
                 let volume = self.next_volume(&mut record).await?;
-                let path = path_in_store(area);
-                volume.fill_from(&self.shared, store, &path).await?;
+                volume.fill_from(&self.shared, store, &area.path()).await?;
                 Some(volume)
             }
         };
-        self.discard(&mut record).await?;
+        self.exchange(&mut record, kept).await
+    }
+
+    /// Replaces part of a stopped node's disk by what a local directory holds.
+    pub(super) async fn put_store(&self, area: &StoreArea, from: &Path) -> Result<()> {
+        let mut record = self.record.lock().await;
+        let rest = match area {
+            StoreArea::All => None,
+            StoreArea::Stream { .. } | StoreArea::MetaGroup => {
+                self.download(&record, STORE).await?
+            }
+        };
+        let volume = self.next_volume(&mut record).await?;
+        if let Some(store) = rest {
+            volume.fill_from(&self.shared, store, &area.path()).await?;
+        }
+        volume.add(&self.shared, from, &area.path()).await?;
+        self.exchange(&mut record, Some(volume)).await
+    }
+
+    /// Has the node use another volume, or none, from its next start on.
+    async fn exchange(&self, record: &mut Record, volume: Option<Volume>) -> Result<()> {
+        self.discard(record).await?;
         // The old one goes last: whatever failed before, nothing is lost.
-        let old = std::mem::replace(&mut record.volume, kept);
+        let old = std::mem::replace(&mut record.volume, volume);
         match old {
             Some(old) => old.remove(&self.shared).await,
             None => Ok(()),
@@ -258,7 +281,9 @@ impl NodeContainer {
         let record = self.record.lock().await;
         let path = match area {
             StoreArea::All => STORE.to_owned(),
-            StoreArea::Stream { .. } => format!("{STORE}/{}", path_in_store(area).display()),
+            StoreArea::Stream { .. } | StoreArea::MetaGroup => {
+                format!("{STORE}/{}", area.path().display())
+            }
         };
         let Some(archive) = self.download(&record, &path).await? else {
             return Ok(false);
@@ -339,16 +364,5 @@ impl NodeContainer {
             // What is left is removed by its label.
             let _removed = container.rm().await;
         }
-    }
-}
-
-/// Where a stream is, seen from the store.
-fn path_in_store(area: &StoreArea) -> std::path::PathBuf {
-    match area {
-        StoreArea::All => std::path::PathBuf::new(),
-        StoreArea::Stream { account, stream } => Path::new("jetstream")
-            .join(account)
-            .join("streams")
-            .join(stream),
     }
 }

@@ -131,6 +131,19 @@ impl Volume {
         uploaded.map_err(failed(doing()))
     }
 
+    /// Adds what a local directory holds to the store, at that place in it.
+    pub(super) async fn add(&self, shared: &Shared, from: &Path, place: &Path) -> Result<()> {
+        let doing = || format!("filling the volume {}", self.name);
+        let (from, place) = (from.to_owned(), Path::new("store").join(place));
+        let packing = tokio::task::spawn_blocking(move || archive::pack(&from, &place));
+        let packed = packing.await.map_err(failed(doing()))?;
+        let packed = packed.map_err(io_error(doing()))?;
+        let through = self.through(shared).await?;
+        let uploaded = upload(shared.engine.docker(), through.name(), VOLUME, packed).await;
+        through.end(shared).await?;
+        uploaded.map_err(failed(doing()))
+    }
+
     /// Packs a directory of the volume, by its path in a container, when no node's container
     /// has it.
     pub(super) async fn download(

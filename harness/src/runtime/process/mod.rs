@@ -81,15 +81,7 @@ impl ProcessHost {
 
     /// Part of a store, as this program sees it.
     fn area(&self, key: NodeKey, area: &StoreArea) -> PathBuf {
-        let store = self.disks.seen(&self.store(key));
-        match area {
-            StoreArea::All => store,
-            StoreArea::Stream { account, stream } => store
-                .join("jetstream")
-                .join(account)
-                .join("streams")
-                .join(stream),
-        }
+        self.disks.seen(&self.store(key)).join(area.path())
     }
 
     fn children(&self) -> MutexGuard<'_, BTreeMap<NodeKey, Child>> {
@@ -125,7 +117,8 @@ impl ProcessHost {
             .append(true)
             .open(&log_path)
             .map_err(io_error(format!("opening {}", log_path.display())))?;
-        let binary = self.binary.clone();
+        let binary = node.program.as_ref().unwrap_or(&self.binary).clone();
+        let starting = io_error(format!("starting {}", binary.display()));
         let children = Arc::clone(&self.children);
         let spawned = self.keeper.spawn(async move {
             let child = server_command(&binary, &config, &home, log)?.spawn()?;
@@ -138,7 +131,7 @@ impl ProcessHost {
             .await
             .map_err(|error| io::Error::other(error.to_string()))
             .flatten()
-            .map_err(io_error(format!("starting {}", self.binary.display())))
+            .map_err(starting)
     }
 
     /// Signals a server; returns its pid unless it has ended.
@@ -261,7 +254,7 @@ impl Host for ProcessHost {
 
     fn possible(&self, fault: Fault) -> std::result::Result<(), String> {
         match fault {
-            Fault::Network => Ok(()),
+            Fault::Network | Fault::OtherServer => Ok(()),
             Fault::FullDisk if !self.disks.are_bounded() => Err(NO_DISK_SIZE.to_owned()),
             Fault::FullDisk | Fault::ReadOnlyStore => check_may_mount(),
             Fault::MemoryLimit => Err(String::from(
@@ -337,6 +330,22 @@ impl Host for ProcessHost {
             .map_err(io::Error::other)
             .map_err(io_error(format!("copying the store of {key}")))??;
         Ok(true)
+    }
+
+    async fn put_store(&self, key: NodeKey, area: &StoreArea, from: &Path) -> Result<()> {
+        // A disk of its own goes with a wipe.
+        self.disks.mount(&self.disk(key)).await?;
+        let (from, to) = (from.to_owned(), self.area(key, area));
+        tokio::task::spawn_blocking(move || {
+            match fs::remove_dir_all(&to) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => other.map_err(io_error(format!("removing {}", to.display())))?,
+            }
+            copy_tree(&from, &to)
+        })
+        .await
+        .map_err(io::Error::other)
+        .map_err(io_error(format!("filling the store of {key}")))?
     }
 
     async fn copy_evidence(&self, key: NodeKey, to: &Path) -> Result<()> {

@@ -1,0 +1,167 @@
+//! Steps with backups: taken, restored, extracted, and the deletion that a restore needs before.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lifeboat_harness::StoreArea;
+
+use super::failure::{broken, by_engine, impossible};
+use super::faults::chosen;
+use super::steps::Outcome;
+use super::world::World;
+use crate::backup::{
+    BackupOptions, IfExists, Overrides, RestoreOptions, back_up_stream, remove_stream,
+    restore_stream,
+};
+use crate::ledger::Event;
+use crate::offline::{self, ExtractOptions, Look};
+use crate::scenario::{NodeChoice, RestoreChanges};
+
+pub(super) async fn backup(world: &World<'_>, stream: &str, name: &str) -> Outcome {
+    let target = world.evidence.backup(name);
+    let options = BackupOptions::default();
+    let connection = world.connection().await.map_err(impossible)?;
+    let taken = back_up_stream(&connection, stream, &target, options, Arc::new(()))
+        .await
+        .map_err(by_engine)?;
+    let manifest = taken.manifest;
+    world.note(format!(
+        "{} messages up to sequence {}, {} bytes, {}",
+        manifest.messages, manifest.last_sequence, manifest.archive_bytes, manifest.form
+    ));
+    if !manifest.missing_consumers.is_empty() {
+        let names = manifest.missing_consumers.join(", ");
+        return Err(broken(format!("the server left consumers out: {names}")));
+    }
+    world.name_backup(name, stream);
+    world.record(Event::BackedUp {
+        stream: stream.to_owned(),
+        backup: name.to_owned(),
+        messages: manifest.messages,
+        last_sequence: manifest.last_sequence,
+        consumers: manifest.consumers,
+    });
+    Ok(())
+}
+
+pub(super) async fn restore(
+    world: &World<'_>,
+    backup: &str,
+    changes: &RestoreChanges,
+    fails: bool,
+) -> Outcome {
+    let Some(stream) = world.backed_up_stream(backup) else {
+        return Err(impossible(format!("there is no backup `{backup}`")));
+    };
+    let source = world.evidence.backup(backup);
+    if !fails {
+        world.record(Event::Restoring {
+            stream: stream.clone(),
+            backup: backup.to_owned(),
+        });
+    }
+    let options = options_of(changes);
+    let never = std::future::pending();
+    let connection = world.connection().await.map_err(impossible)?;
+    let restored = restore_stream(&connection, &source, &options, &(), never)
+        .await
+        .map_err(by_engine)?;
+    world.note(format!(
+        "{} messages and {} consumers restored and compared in {:.1?}",
+        restored.messages, restored.consumers, restored.elapsed
+    ));
+    world.record(Event::Restored {
+        stream: stream.clone(),
+        backup: backup.to_owned(),
+    });
+    world.record(Event::Recovered { stream });
+    Ok(())
+}
+
+fn options_of(changes: &RestoreChanges) -> RestoreOptions {
+    let set = changes.config.iter();
+    RestoreOptions {
+        overrides: Overrides {
+            replicas: changes.replicas,
+            set: set
+                .map(|(field, value)| (field.clone(), value.clone()))
+                .collect(),
+            ..Overrides::default()
+        },
+        if_exists: if changes.replace {
+            IfExists::Replace
+        } else {
+            IfExists::Refuse
+        },
+        ..RestoreOptions::default()
+    }
+}
+
+/// Puts a backup's stream into the store of an ended server, by way of a copy of that store.
+pub(super) async fn extract(world: &World<'_>, backup: &str, choice: &NodeChoice) -> Outcome {
+    let Some(stream) = world.backed_up_stream(backup) else {
+        return Err(impossible(format!("there is no backup `{backup}`")));
+    };
+    let node = chosen(world, choice).await?;
+    let store = world.evidence.store("extracted", node.name());
+    let found = node.copy_store(&StoreArea::All, &store).await;
+    if !found.map_err(impossible)? {
+        fs::create_dir_all(&store).map_err(impossible)?;
+    }
+    let account = world.cluster.credentials().account.clone();
+    let options = ExtractOptions {
+        account: account.clone(),
+        new_account: true,
+        config: None,
+        to_file: false,
+        stopped: true,
+    };
+    let (source, data) = (world.evidence.backup(backup), store.clone());
+    let extracting = tokio::task::spawn_blocking(move || {
+        offline::extract(&Look::at(&source)?, &data, &options, None)
+    });
+    let extracted = extracting.await.map_err(impossible)?.map_err(broken)?;
+    world.record(Event::Restoring {
+        stream: stream.clone(),
+        backup: backup.to_owned(),
+    });
+    let put = node.put_store(&StoreArea::All, &store).await;
+    put.map_err(impossible)?;
+    let area = StoreArea::Stream {
+        account,
+        stream: stream.clone(),
+    };
+    let back = world.evidence.store("extracted-back", node.name());
+    if !node.copy_store(&area, &back).await.map_err(impossible)? {
+        return Err(impossible(format!("{} has no {stream}", node.name())));
+    }
+    world.note(format!(
+        "{} messages and {} consumers are in the store of {}",
+        extracted.messages,
+        extracted.consumers,
+        node.name()
+    ));
+    world.record(Event::Restored {
+        stream,
+        backup: backup.to_owned(),
+    });
+    Ok(())
+}
+
+pub(super) async fn delete_stream(
+    world: &World<'_>,
+    stream: &str,
+    within: Duration,
+    fails: bool,
+) -> Outcome {
+    // What the servers are to refuse must not excuse the loss of the stream.
+    if !fails {
+        world.record(Event::Deleting {
+            stream: stream.to_owned(),
+        });
+    }
+    let connection = world.connection().await.map_err(impossible)?;
+    let removed = remove_stream(&connection, stream, within).await;
+    removed.map_err(broken)
+}

@@ -1,0 +1,104 @@
+//! Steps of operators, beyond backups and taking nodes out: upgrades, purges, changes of a
+//! configuration, rescues, whole clusters that end and begin.
+
+use std::fmt;
+
+use semver::Version;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::step::NodeChoice;
+
+/// Something an operator does.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields say what they are, as in the file")]
+pub enum OperatorStep {
+    /// Start a node again with another server.
+    Upgrade {
+        node: NodeChoice,
+        alias: String,
+        to: Version,
+    },
+    /// Remove a stream's messages, all but the newest so many.
+    Purge { stream: String, keep: u64 },
+    /// Delete every n-th of a stream's messages.
+    DeleteMessages { stream: String, every: u64 },
+    /// Change a stream's configuration.
+    Update {
+        stream: String,
+        config: Map<String, Value>,
+        fails: bool,
+    },
+    /// Remove a node's replica from a stream's group.
+    StreamPeerRemove {
+        stream: String,
+        node: NodeChoice,
+        fails: bool,
+    },
+    /// Have a meta group without quorum take a smaller one.
+    MetaRescue {
+        node: NodeChoice,
+        quorum: usize,
+        fails: bool,
+    },
+    /// Have the meta leader step down.
+    MetaStepDown,
+    /// End all servers at once, and perhaps remove their disks.
+    KillAll { wipe: bool },
+    /// Start all servers that ended.
+    StartAll,
+}
+
+impl OperatorStep {
+    /// Whether it breaks something.
+    pub fn is_fault(&self) -> bool {
+        match self {
+            Self::KillAll { .. } => true,
+            Self::Upgrade { .. } | Self::Purge { .. } | Self::DeleteMessages { .. } => false,
+            Self::Update { .. } | Self::StreamPeerRemove { .. } => false,
+            Self::MetaRescue { .. } | Self::MetaStepDown | Self::StartAll => false,
+        }
+    }
+
+    /// Whether the servers are to refuse it.
+    pub fn is_to_fail(&self) -> bool {
+        match self {
+            Self::Update { fails, .. }
+            | Self::StreamPeerRemove { fails, .. }
+            | Self::MetaRescue { fails, .. } => *fails,
+            Self::Upgrade { .. } | Self::Purge { .. } | Self::DeleteMessages { .. } => false,
+            Self::MetaStepDown | Self::KillAll { .. } | Self::StartAll => false,
+        }
+    }
+}
+
+impl fmt::Display for OperatorStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Upgrade { node, to, .. } => write!(f, "start {node} with nats-server {to}"),
+            Self::Purge { stream, keep: 0 } => write!(f, "purge {stream}"),
+            Self::Purge { stream, keep } => write!(f, "purge {stream}, keeping {keep} messages"),
+            Self::DeleteMessages { stream, every } => {
+                write!(f, "delete one of {every} messages of {stream}")
+            }
+            Self::Update { stream, config, .. } => {
+                let keys: Vec<_> = config.keys().map(String::as_str).collect();
+                write!(f, "change {} of {stream}", keys.join(", "))
+            }
+            Self::StreamPeerRemove { stream, node, .. } => {
+                write!(f, "remove {node} from the group of {stream}")
+            }
+            Self::MetaRescue { node, quorum, .. } => {
+                write!(
+                    f,
+                    "have {node} rescue the meta group, with a quorum of {quorum}"
+                )
+            }
+            Self::MetaStepDown => f.write_str("have the meta leader step down"),
+            Self::KillAll { wipe: false } => f.write_str("kill all nodes"),
+            Self::KillAll { wipe: true } => f.write_str("kill all nodes and wipe their disks"),
+            Self::StartAll => f.write_str("start all nodes"),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Steps of operators: from the verb as written to the step that can be carried out.
+
+use lifeboat_harness::{KNOWN_VERSIONS, parse_version};
+
+use super::diagnostic::{Diagnostic, meant};
+use super::operator_step::OperatorStep;
+use super::resolve::Resolver;
+use super::step::{RestoreChanges, Step};
+use super::stream_config::Place;
+use super::written_step as written;
+
+type Result<T> = std::result::Result<T, Diagnostic>;
+
+/// What a restore does when the stream exists: whether it takes its place.
+const IF_EXISTS: [(&str, bool); 2] = [("refuse", false), ("replace", true)];
+/// As many messages may be named in one step.
+const MOST_MESSAGES: i64 = 10_000_000;
+
+impl Resolver<'_> {
+    pub(super) fn upgrade(&mut self, upgrade: &written::Upgrade) -> Result<OperatorStep> {
+        let text = upgrade.to.get_ref();
+        let to = parse_version(text).map_err(|error| {
+            let known: Vec<_> = KNOWN_VERSIONS.iter().map(ToString::to_string).collect();
+            let hint = meant(text, &known);
+            self.pointer.value(&upgrade.to, format!("{error}{hint}"))
+        })?;
+        let node = self.node(&upgrade.node)?;
+        let alias = self.alias(upgrade.alias.as_ref(), &upgrade.node)?;
+        Ok(OperatorStep::Upgrade { node, alias, to })
+    }
+
+    pub(super) fn purge(&self, purge: &written::Purge) -> Result<OperatorStep> {
+        let keep = match &purge.keep {
+            Some(keep) => self.pointer.count(keep, 1..=MOST_MESSAGES, "messages")? as u64,
+            None => 0,
+        };
+        Ok(OperatorStep::Purge {
+            stream: self.known_stream(&purge.stream)?,
+            keep,
+        })
+    }
+
+    pub(super) fn delete_messages(&self, delete: &written::DeleteMessages) -> Result<OperatorStep> {
+        let every = self
+            .pointer
+            .count(&delete.every, 1..=MOST_MESSAGES, "messages")?;
+        Ok(OperatorStep::DeleteMessages {
+            stream: self.known_stream(&delete.stream)?,
+            every: every as u64,
+        })
+    }
+
+    pub(super) fn update(&self, update: &written::Update) -> Result<OperatorStep> {
+        let stream = self.known_stream(&update.stream)?;
+        let config = self.fields(&update.config, Place::Update)?;
+        if config.is_empty() {
+            let message = "nothing is changed: `config` needs a field";
+            return Err(self.pointer.value(&update.stream, message));
+        }
+        Ok(OperatorStep::Update {
+            stream,
+            config,
+            fails: update.fails,
+        })
+    }
+
+    pub(super) fn stream_peer_remove(
+        &self,
+        remove: &written::StreamPeerRemove,
+    ) -> Result<OperatorStep> {
+        Ok(OperatorStep::StreamPeerRemove {
+            stream: self.known_stream(&remove.stream)?,
+            node: self.node(&remove.node)?,
+            fails: remove.fails,
+        })
+    }
+
+    pub(super) fn meta_rescue(&self, rescue: &written::MetaRescue) -> Result<OperatorStep> {
+        let quorum = match &rescue.quorum {
+            // Zero is refused by the servers, which a drill may want to see.
+            Some(quorum) => self.pointer.count(quorum, 0..=15, "nodes")?,
+            None => 1,
+        };
+        Ok(OperatorStep::MetaRescue {
+            node: self.node(&rescue.node)?,
+            quorum,
+            fails: rescue.fails,
+        })
+    }
+
+    pub(super) fn restore(&self, restore: &written::Restore) -> Result<Step> {
+        let backup = self.known_backup(&restore.backup)?;
+        let replicas = match &restore.replicas {
+            Some(replicas) => Some(self.pointer.count(replicas, 1..=5, "replicas")?),
+            None => None,
+        };
+        let replace = match &restore.if_exists {
+            Some(what) => {
+                (self.pointer).choice(what, &IF_EXISTS, "what to do with a stream that exists")?
+            }
+            None => false,
+        };
+        Ok(Step::Restore {
+            backup,
+            changes: RestoreChanges {
+                replicas,
+                config: self.fields(&restore.config, Place::Restore)?,
+                replace,
+            },
+            fails: restore.fails,
+        })
+    }
+}

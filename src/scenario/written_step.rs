@@ -1,0 +1,323 @@
+//! The steps as they are written: one table a verb, with every key that may stand in it.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::written::Config;
+
+/// `[[step]]`: one verb and what it needs.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Step {
+    Publish(Publish),
+    Run(Spanned<String>),
+    Kill(Kill),
+    Stop(OnNode),
+    Pause(OnNode),
+    Resume(OnNode),
+    Start(OnNode),
+    AddNode(AddNode),
+    PeerRemove(PeerRemove),
+    #[serde(rename = "step_down")]
+    LeaderStepsDown(OnStream),
+    Unavailable(OnStreamWithin),
+    Wait(Wait),
+    NoReplacement(NoReplacement),
+    Backup(Backup),
+    DeleteStream(DeleteStream),
+    Restore(Restore),
+    Cut(Cut),
+    Delay(Delay),
+    Heal(Heal),
+    Elect(Elect),
+    Refuse(Refuse),
+    FillDisk(OnNode),
+    FreeDisk(OnNode),
+    ReadOnly(OnNode),
+    Writable(OnNode),
+    StartFails(OnNode),
+    LimitMemory(LimitMemory),
+    Ends(Ends),
+    Damage(Damage),
+    CopyDisk(CopyDisk),
+    RollBack(RollBack),
+    Extract(Extract),
+    Upgrade(Upgrade),
+    Purge(Purge),
+    DeleteMessages(DeleteMessages),
+    Update(Update),
+    StreamPeerRemove(StreamPeerRemove),
+    MetaRescue(MetaRescue),
+    MetaStepDown(Nothing),
+    KillAll(KillAll),
+    StartAll(Nothing),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Publish {
+    pub(super) stream: Spanned<String>,
+    pub(super) messages: Spanned<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Kill {
+    pub(super) node: Spanned<String>,
+    #[serde(rename = "as")]
+    pub(super) alias: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) wipe: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OnNode {
+    pub(super) node: Spanned<String>,
+    #[serde(rename = "as")]
+    pub(super) alias: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AddNode {
+    #[serde(rename = "as")]
+    pub(super) alias: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OnStream {
+    pub(super) stream: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OnStreamWithin {
+    pub(super) stream: Spanned<String>,
+    pub(super) within: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wait {
+    pub(super) stream: Spanned<String>,
+    pub(super) replicas: Spanned<i64>,
+    pub(super) within: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoReplacement {
+    pub(super) stream: Spanned<String>,
+    #[serde(rename = "for")]
+    pub(super) watched: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Backup {
+    pub(super) stream: Spanned<String>,
+    #[serde(rename = "as")]
+    pub(super) name: Spanned<String>,
+    #[serde(default)]
+    pub(super) fails: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Restore {
+    pub(super) backup: Spanned<String>,
+    pub(super) replicas: Option<Spanned<i64>>,
+    #[serde(default)]
+    pub(super) config: Config,
+    pub(super) if_exists: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) fails: bool,
+}
+
+/// One node or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a node, or an array of nodes")]
+pub(super) enum Nodes {
+    One(String),
+    Several(Vec<String>),
+}
+
+/// The network between `node` and `from`, or between `node` and everybody else.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cut {
+    pub(super) node: Spanned<Nodes>,
+    #[serde(rename = "as")]
+    pub(super) alias: Option<Spanned<String>>,
+    pub(super) from: Option<Spanned<Nodes>>,
+    pub(super) way: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) clients: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Delay {
+    pub(super) node: Spanned<Nodes>,
+    #[serde(rename = "as")]
+    pub(super) alias: Option<Spanned<String>>,
+    pub(super) from: Option<Spanned<Nodes>>,
+    pub(super) by: Spanned<String>,
+    #[serde(default)]
+    pub(super) clients: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Heal {
+    pub(super) node: Option<Spanned<Nodes>>,
+    pub(super) from: Option<Spanned<Nodes>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Elect {
+    pub(super) stream: Spanned<String>,
+    pub(super) not: Spanned<String>,
+    pub(super) within: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Refuse {
+    pub(super) node: Spanned<String>,
+    pub(super) stream: Spanned<String>,
+    #[serde(rename = "for")]
+    pub(super) watched: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitMemory {
+    pub(super) node: Spanned<String>,
+    #[serde(rename = "as")]
+    pub(super) alias: Option<Spanned<String>>,
+    pub(super) to: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ends {
+    pub(super) node: Spanned<String>,
+    pub(super) within: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PeerRemove {
+    pub(super) node: Spanned<String>,
+    #[serde(default)]
+    pub(super) fails: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeleteStream {
+    pub(super) stream: Spanned<String>,
+    pub(super) within: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) fails: bool,
+}
+
+/// Harm to a stopped node's disk.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Damage {
+    pub(super) node: Spanned<String>,
+    /// Not with `what = "meta group"`.
+    pub(super) stream: Option<Spanned<String>>,
+    pub(super) what: Spanned<String>,
+    pub(super) how: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CopyDisk {
+    pub(super) node: Spanned<Nodes>,
+    #[serde(rename = "as")]
+    pub(super) name: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RollBack {
+    pub(super) node: Spanned<Nodes>,
+    pub(super) to: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Extract {
+    pub(super) backup: Spanned<String>,
+    pub(super) node: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Upgrade {
+    pub(super) node: Spanned<String>,
+    #[serde(rename = "as")]
+    pub(super) alias: Option<Spanned<String>>,
+    pub(super) to: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Purge {
+    pub(super) stream: Spanned<String>,
+    /// How many of the newest messages stay.
+    pub(super) keep: Option<Spanned<i64>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeleteMessages {
+    pub(super) stream: Spanned<String>,
+    pub(super) every: Spanned<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Update {
+    pub(super) stream: Spanned<String>,
+    pub(super) config: Config,
+    #[serde(default)]
+    pub(super) fails: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StreamPeerRemove {
+    pub(super) stream: Spanned<String>,
+    pub(super) node: Spanned<String>,
+    #[serde(default)]
+    pub(super) fails: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MetaRescue {
+    pub(super) node: Spanned<String>,
+    pub(super) quorum: Option<Spanned<i64>>,
+    #[serde(default)]
+    pub(super) fails: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KillAll {
+    #[serde(default)]
+    pub(super) wipe: bool,
+}
+
+/// A verb that needs nothing.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
