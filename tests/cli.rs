@@ -36,7 +36,12 @@ fn drill_list_is_an_array_with_name_promise_and_about() {
         .expect_code(0);
     let list = list.json();
     let drills = list.as_array().unwrap();
-    assert_eq!(drills.len(), 11);
+    let core = drills.iter().filter(|drill| drill["core"] == true);
+    assert_eq!(core.count(), 7);
+    let rescued = drills
+        .iter()
+        .find(|drill| drill["name"] == "r3-meta-quorum-lost-rescued");
+    assert_eq!(rescued.unwrap()["servers"], ">=2.15");
     for drill in drills {
         for key in ["name", "promise", "about"] {
             assert!(
@@ -73,6 +78,20 @@ fn drill_check_reads_and_starts_nothing() {
         called.stderr
     );
     assert_eq!(lifeboat.leftovers(), [""; 0]);
+}
+
+#[test]
+fn a_drill_about_other_servers_is_skipped_and_said_so() {
+    let lifeboat = Lifeboat::new();
+    let text = SCENARIO.replace("[cluster]", "servers = \"<1.0\"\n\n[cluster]");
+    let old = lifeboat.scenario("old.toml", &text);
+    let called = lifeboat.call(&["drill", "run", &old, "--json"]);
+    let called = called.expect_code(0);
+    assert_eq!(called.json()["runs"], serde_json::json!([]));
+    let said = "r3-follower-replaced: skipped, it is about nats-server <1.0";
+    assert!(called.stderr.contains(said), "{}", called.stderr);
+    let check = lifeboat.call(&["drill", "check", &old]);
+    let _check = check.expect_code(0);
 }
 
 #[test]

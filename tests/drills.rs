@@ -205,6 +205,71 @@ fn one_replica_without_a_backup_is_lost() {
     assert_eq!(record["recovery_seconds"], Value::Null);
 }
 
+#[test]
+fn a_rotten_bit_on_a_follower_is_seen_by_its_content() {
+    let record = ends("r3-flipped-bit-follower", "broken").unwrap();
+    assert_eq!(record["as_expected"], true, "{record}");
+    let kinds = kinds(&record);
+    assert!(kinds.contains(&"replica-lacks"), "{record}");
+    assert!(kinds.contains(&"damaged"), "{record}");
+}
+
+#[test]
+fn a_power_loss_of_all_loses_what_was_never_synced() {
+    let record = holds("r3-power-loss-all");
+    assert!(record["lost"].as_u64().unwrap() >= 1000, "{record}");
+}
+
+#[test]
+fn what_an_operator_deletes_is_gone_everywhere_and_nothing_else() {
+    let record = holds("purge-and-delete");
+    assert!(record["removed"].as_u64().unwrap() >= 1500, "{record}");
+    assert_eq!(record["lost"], 0, "{record}");
+}
+
+#[test]
+fn a_backup_is_extracted_into_a_stopped_server() {
+    let record = holds("r1-extracted-into-stopped-node");
+    assert!(record["lost"].as_u64().unwrap() >= 500, "{record}");
+}
+
+#[test]
+fn streams_that_no_disk_shows_are_judged_all_the_same() {
+    for scenario in [
+        "r3-in-memory-leader-replaced",
+        "r3-encrypted-leader-replaced",
+    ] {
+        let record = holds(scenario);
+        assert_eq!(
+            (&record["lost"], &record["unread_streams"]),
+            (&0.into(), &0.into())
+        );
+    }
+}
+
+#[test]
+fn what_makes_room_is_told_from_what_is_lost() {
+    let record = holds("r3-limited-leader-replaced");
+    assert!(record["evicted"].as_u64().unwrap() >= 1000, "{record}");
+    assert_eq!(record["lost"], 0, "{record}");
+}
+
+#[test]
+fn a_step_that_is_to_be_refused_and_is_not_breaks_the_drill() {
+    let lifeboat = Lifeboat::new();
+    let text = changed(
+        "r1-restored-from-backup",
+        &[(
+            "peer_remove = { node = \"victim\" }",
+            "peer_remove = { node = \"victim\", fails = true }",
+        )],
+    );
+    let scenario = lifeboat.scenario("not-refused.toml", &text);
+    let record = run(&lifeboat, &scenario, 10);
+    let findings = record["findings"].to_string();
+    assert!(findings.contains("it succeeded"), "{record}");
+}
+
 /// The core drill of that name, with some of its text replaced.
 fn changed(name: &str, changes: &[(&str, &str)]) -> String {
     let path = format!("{}/scenarios/core/{name}.toml", env!("CARGO_MANIFEST_DIR"));

@@ -67,7 +67,13 @@ impl History<'_> {
         else {
             return Fate::Held;
         };
-        let deleting = stream.deleting.unwrap_or(restoring);
+        let deleted = stream.deleting.filter(|place| *place > backup.place);
+        let deleting = deleted.unwrap_or(restoring);
+        // A stream that is replaced takes messages until the backup is in its place.
+        let in_place = match deleted {
+            Some(_) => restoring,
+            None => stream.restored.unwrap_or(Place::MAX),
+        };
         let fault = self.faults.iter().find(|fault| fault.began > backup.place);
         // Here the stream that was backed up ends. Until it is deleted an empty one of the
         // same name may take messages, whose sequences say nothing.
@@ -82,7 +88,7 @@ impl History<'_> {
             }
         } else if message.place < deleting {
             Fate::Lost
-        } else if message.sent < restoring {
+        } else if message.sent < in_place {
             Fate::Either
         } else {
             Fate::Held

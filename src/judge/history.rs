@@ -52,6 +52,8 @@ pub(super) struct StreamHistory<'a> {
     pub(super) deleting: Option<Place>,
     /// Where a restore began, and from which backup.
     pub(super) restoring: Option<(Place, &'a str)>,
+    /// Where that restore was done.
+    pub(super) restored: Option<Place>,
     /// Where it was purged, and below which sequence.
     pub(super) purges: Vec<(Place, u64)>,
     /// Where messages of it were deleted, and which sequences.
@@ -281,6 +283,7 @@ impl<'a> History<'a> {
                 self.stream(stream).backups.insert(backup, event);
             }
             Event::Deleting { stream } => self.stream(stream).deleting = Some(place),
+            Event::Restored { stream, .. } => self.stream(stream).restored = Some(place),
             Event::Restoring { stream, backup } => {
                 self.stream(stream).restoring = Some((place, backup));
             }

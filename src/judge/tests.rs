@@ -817,3 +817,24 @@ fn a_replica_that_can_only_be_counted_has_to_agree() {
     );
     assert_eq!(kinds(&judgement), [FindingKind::ReplicaCount]);
 }
+
+#[test]
+fn a_stream_takes_messages_until_a_backup_is_in_its_place() {
+    let mut story = Story::new();
+    story.publish(1..=4).backup(4).publish(5..=6);
+    story.event(Event::Restoring {
+        stream: S.into(),
+        backup: "b".into(),
+    });
+    story.publish(7..=8);
+    story.event(Event::Restored {
+        stream: S.into(),
+        backup: "b".into(),
+    });
+    story.stream.truncate(4);
+    story.publish(9..=10);
+    let events = story.end(&[same]);
+    let judgement = judge(&rules(LossScope::AfterBackup, 1), &events);
+    assert_eq!(judgement.findings, [], "{judgement:?}");
+    assert_eq!(judgement.figures.lost, 4);
+}
