@@ -172,3 +172,28 @@ fn the_opposite_of_a_drill_is_broken_or_the_drill_proves_nothing() {
     );
     assert_eq!(lifeboat.leftovers(), [""; 0], "something was left behind");
 }
+
+#[test]
+fn the_catalogue_is_as_the_scenarios_and_the_last_matrix_are() {
+    let lifeboat = Lifeboat::new();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let kept = fs::read_to_string(root.join("README.md")).unwrap();
+    let page = lifeboat.scenario("README.md", &kept);
+    let record = root.join("track-record.json");
+    let arguments = ["drill", "catalogue", "--matrix", record.to_str().unwrap()];
+    let _written = lifeboat
+        .call(&[&arguments[..], &["--write", &page]].concat())
+        .expect_code(0);
+    assert!(
+        fs::read_to_string(&page).unwrap() == kept,
+        "write it anew: lifeboat drill catalogue --matrix scenarios/track-record.json --write scenarios/README.md"
+    );
+    let nowhere = lifeboat.scenario("nowhere.md", "# No catalogue here\n");
+    let called = lifeboat.call(&[&arguments[..], &["--write", &nowhere]].concat());
+    assert!(
+        called
+            .expect_code(2)
+            .stderr
+            .contains("it has no `<!-- catalogue -->`")
+    );
+}

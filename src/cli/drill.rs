@@ -145,6 +145,9 @@ pub struct DrillMerge {
     /// Write matrix.json, matrix.md and junit.xml into this directory
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Write the table into this file, without the places of evidence, to be kept
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
     /// Mark what has changed since an earlier matrix
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
@@ -181,6 +184,9 @@ pub struct DrillCatalogue {
     /// The matrix whose verdicts are shown: matrix.json, or its directory
     #[arg(long, value_name = "FILE")]
     pub matrix: Option<PathBuf>,
+    /// Put it between the two comments in this file that say where it begins and ends
+    #[arg(long, value_name = "FILE")]
+    pub write: Option<PathBuf>,
 }
 
 /// Where nodes run.

@@ -1,13 +1,21 @@
 //! `drill merge`: the results of several machines as one table.
 
+use std::fs;
+
 use super::Outcome;
 use super::drill_matrix::{conclude, read_table};
 use crate::cli::DrillMerge;
-use crate::matrix::Results;
+use crate::matrix::{Results, Table};
 
 pub(super) fn run(options: &DrillMerge) -> Outcome {
     let earlier = options.against.as_deref().map(read_table).transpose()?;
     let results = Results::merge(&options.directories)?;
+    if let Some(file) = &options.record {
+        let kept = Table::of(results.runs()).without_evidence();
+        let mut text = serde_json::to_string_pretty(&kept)?;
+        text.push('\n');
+        fs::write(file, text)?;
+    }
     conclude(
         &results,
         earlier.as_ref(),

@@ -9,11 +9,12 @@ use crate::model::Verdict;
 use crate::scenario::Source;
 
 /// What a group of drills is, by its directory.
-const GROUPS: [(&str, &str); 6] = [
+const GROUPS: [(&str, &str); 7] = [
     ("core", "Core: the drills that run when none is named"),
     ("replicas", "Replicas: repaired by the cluster, or not"),
     ("operator", "Operators: what can still be done"),
     ("damage", "Damage: of blocks, indexes, state and disks"),
+    ("streams", "Kinds of streams"),
     ("upgrade", "Upgrades"),
     ("faults", "Faults that need something of the machine"),
 ];
