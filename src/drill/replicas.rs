@@ -1,9 +1,14 @@
 //! The last look: what every replica really holds, read from the disks of stopped servers.
 
+use std::fs;
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use lifeboat_harness::wait::{Probe, until};
 use lifeboat_harness::{Error as HarnessError, NodeState, StoreArea};
+
+use serde_json::Value;
 
 use super::observe::{copies, live, whole_replicas};
 use super::world::World;
@@ -144,8 +149,8 @@ async fn bounds(world: &World<'_>, stream: &str) {
 pub(super) async fn read(world: &World<'_>, holders: Vec<(StreamSpec, Vec<String>)>) {
     for (stream, nodes) in holders {
         for node in nodes {
-            match read_one(world, &stream.name, &node).await {
-                Ok(directory) => write_down(world, &stream.name, &node, directory),
+            match read_one(world, &stream, &node).await {
+                Ok((directory, more)) => write_down(world, &stream.name, &node, directory, more),
                 Err(reason) => {
                     let stream = stream.name.clone();
                     world.record(Event::ReplicaUnreadable {
@@ -159,7 +164,13 @@ pub(super) async fn read(world: &World<'_>, holders: Vec<(StreamSpec, Vec<String
     }
 }
 
-async fn read_one(world: &World<'_>, stream: &str, node: &str) -> Result<StreamDirectory, String> {
+/// A replica's directory, and what else is wrong with it.
+async fn read_one(
+    world: &World<'_>,
+    spec: &StreamSpec,
+    node: &str,
+) -> Result<(StreamDirectory, Option<String>), String> {
+    let stream = &spec.name;
     let handle = world.cluster.node(node);
     let state = handle.state().map_err(|error| error.to_string())?;
     if state != NodeState::Stopped {
@@ -167,22 +178,53 @@ async fn read_one(world: &World<'_>, stream: &str, node: &str) -> Result<StreamD
     }
     let area = StoreArea::Stream {
         account: world.cluster.credentials().account.clone(),
-        stream: stream.to_owned(),
+        stream: stream.clone(),
     };
     let target = world.evidence.store(stream, node);
     let copied = handle.copy_store(&area, &target).await;
     if !copied.map_err(|error| error.to_string())? {
         // A member without any copy is a replica that holds nothing.
-        return Ok(StreamDirectory::default());
+        return Ok((StreamDirectory::default(), None));
     }
+    let config = spec.config.clone();
     // What can't be read here is an error, and no damage there.
-    tokio::task::spawn_blocking(move || read_stream_directory(&target))
-        .await
-        .map_err(|error| error.to_string())?
-        .map_err(|error| error.to_string())
+    tokio::task::spawn_blocking(move || {
+        let more = name_stream(&target, &config).map_err(|error| error.to_string())?;
+        let directory = read_stream_directory(&target).map_err(|error| error.to_string())?;
+        Ok((directory, more))
+    })
+    .await
+    .map_err(|error| error.to_string())?
 }
 
-fn write_down(world: &World<'_>, stream: &str, node: &str, directory: StreamDirectory) {
+/// Has the copy of a stream's directory tell the stream's name, by which its messages are checked,
+/// where the configuration in it does not; what is wrong with that, if anything is.
+fn name_stream(copy: &Path, config: &Value) -> io::Result<Option<String>> {
+    let path = copy.join("meta.inf");
+    let own = match fs::read(&path) {
+        Ok(own) => own,
+        // What is not there at all is told by the reader.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let wrong = match serde_json::from_slice::<Value>(&own) {
+        Ok(own) if own.get("name") == config.get("name") => return Ok(None),
+        Ok(_) => String::from("it tells another name"),
+        Err(error) => error.to_string(),
+    };
+    fs::write(&path, config.to_string())?;
+    Ok(Some(format!("meta.inf: {wrong}")))
+}
+
+fn write_down(
+    world: &World<'_>,
+    stream: &str,
+    node: &str,
+    directory: StreamDirectory,
+    more: Option<String>,
+) {
+    let defects = directory.defects.iter().map(ToString::to_string);
+    let defects = more.into_iter().chain(defects).collect();
     let messages = directory.messages.len() as u64;
     for message in directory.messages {
         world.record(Event::Held {
@@ -195,6 +237,31 @@ fn write_down(world: &World<'_>, stream: &str, node: &str, directory: StreamDire
         stream: stream.to_owned(),
         node: node.to_owned(),
         messages,
-        defects: directory.defects.iter().map(ToString::to_string).collect(),
+        defects,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_configuration_that_can_not_be_read_is_told_and_replaced() {
+        let copy = tempfile::tempdir().unwrap();
+        let path = copy.path().join("meta.inf");
+        let config = json!({ "name": "S", "subjects": ["s"] });
+        assert_eq!(name_stream(copy.path(), &config).unwrap(), None);
+        for (own, told) in [
+            (&br#"{"name":"S","num_replicas":1}"#[..], false),
+            (br#"{"name":"R"}"#, true),
+            (b"{\"name\":\"\xff\"}", true),
+        ] {
+            fs::write(&path, own).unwrap();
+            assert_eq!(name_stream(copy.path(), &config).unwrap().is_some(), told);
+            let left: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+            assert_eq!(left["name"], "S");
+        }
+    }
 }
