@@ -151,16 +151,14 @@ fn the_opposite_of_a_drill_is_broken_or_the_drill_proves_nothing() {
         "{}",
         called.stdout
     );
-    // Nothing is published before the fault, so that nothing and all of it are the same.
+    // What was there before the fault was purged: nothing of it and all of it are the same.
+    let publish = "publish = { stream = \"ORDERS\", messages = 100 }";
     let idle = short("idle")
         .replace(
-            "publish = { stream = \"ORDERS\", messages = 100 }",
-            "run = \"1ms\"",
+            publish,
+            "run = \"300ms\"\n[[step]]\npurge = { stream = \"ORDERS\" }",
         )
-        .replace(
-            "lost = \"nothing\"",
-            "lost = \"nothing\"\nmin_acknowledged = 1",
-        )
+        .replace("[expect]\n", "[expect]\nmin_acknowledged = 1\n")
         + "[load]\nrate = 1\n";
     lifeboat.scenario("idle.toml", &idle);
     let called = lifeboat.call(&[&arguments[..], &["idle.toml"]].concat());
