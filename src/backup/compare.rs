@@ -1,8 +1,8 @@
 //! Comparing a restored stream with its backup, message by message, on every replica: each of them
 //! leads for a while, and what it holds is read as a snapshot and never written down.
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
@@ -98,6 +98,11 @@ pub(super) async fn compare(
     Ok(compared)
 }
 
+/// What one look leaves for the next; nothing panics while it is locked.
+fn locked<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 async fn still_leads(connection: &Connection, stream: &str, leader: &str) -> bool {
     let after = connection.stream_info(stream).await;
     after.is_ok_and(|info| info.leader() == Some(leader))
@@ -107,10 +112,10 @@ async fn still_leads(connection: &Connection, stream: &str, leader: &str) -> boo
 /// after a restore it says so too early. A leader that steps down then leaves followers behind that
 /// wait for it ("catchup stalled"), and each of them gives up only after 15 s.
 async fn current(connection: &Connection, stream: &str) -> Result<StreamInfo> {
-    let since = Cell::new(None::<Instant>);
+    let since = Mutex::new(None::<Instant>);
     until(CURRENT_WITHIN, || async {
         let not_yet = |reason: String| {
-            since.set(None);
+            *locked(&since) = None;
             Probe::Pending(reason)
         };
         let info = match connection.stream_info(stream).await {
@@ -128,11 +133,10 @@ async fn current(connection: &Connection, stream: &str) -> Result<StreamInfo> {
             (None, _) => not_yet(String::from("it has no leader")),
             (_, Some(one)) => not_yet(format!("{one:?}")),
             _ if group.replicas.is_empty() => Probe::Ready(info),
-            _ => match since.get() {
+            _ => match *locked(&since) {
                 Some(since) if since.elapsed() >= CURRENT_FOR => Probe::Ready(info),
-                Some(_) => Probe::Pending(String::from("all are current")),
-                None => {
-                    since.set(Some(Instant::now()));
+                ref mut since => {
+                    since.get_or_insert_with(Instant::now);
                     Probe::Pending(String::from("all are current"))
                 }
             },
@@ -150,7 +154,7 @@ async fn lead(
     waiting: &BTreeSet<String>,
     wanted: &str,
 ) -> Result<String> {
-    let asked = RefCell::new(None::<(Instant, String)>);
+    let asked = Mutex::new(None::<(Instant, String)>);
     until(LEADS_WITHIN, || async {
         let info = match connection.stream_info(stream).await {
             Ok(info) => info,
@@ -165,10 +169,10 @@ async fn lead(
         let leads = format!("{leader} leads");
         let is_asked =
             |(when, whom): &(Instant, String)| whom == leader && when.elapsed() < ASKED_EVERY;
-        if asked.borrow().as_ref().is_some_and(is_asked) {
+        if locked(&asked).as_ref().is_some_and(is_asked) {
             return Probe::Pending(leads);
         }
-        *asked.borrow_mut() = Some((Instant::now(), leader.to_owned()));
+        *locked(&asked) = Some((Instant::now(), leader.to_owned()));
         match connection.step_down(stream, wanted).await {
             Ok(()) => Probe::Pending(leads),
             Err(error) => Probe::Pending(format!("{leads}: {error}")),

@@ -1,6 +1,6 @@
 //! The consumers of a restored stream: each must be there, and stand where it stood.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lifeboat_harness::wait::{Probe, until};
@@ -28,12 +28,12 @@ pub(super) async fn find_consumers(
     let mut elsewhere = Vec::new();
     for expected in &plan.consumers {
         let consumer = connection.consumer(stream, &expected.name);
-        let is_missing = Cell::new(false);
+        let is_missing = AtomicBool::new(false);
         let found = until(CONSUMERS_WITHIN, || async {
             match consumer.position().await {
                 Ok(_) => Probe::Ready(()),
                 Err(error) => {
-                    is_missing.set(error.is_consumer_not_found());
+                    is_missing.store(error.is_consumer_not_found(), Ordering::Relaxed);
                     Probe::Pending(error.to_string())
                 }
             }
@@ -49,7 +49,7 @@ pub(super) async fn find_consumers(
         };
         if let Err(timed_out) = found {
             let reason = format!("consumer {} is missing: {timed_out}", expected.name);
-            return Err(if is_missing.get() {
+            return Err(if is_missing.load(Ordering::Relaxed) {
                 BackupError::Differs {
                     stream: stream.clone(),
                     difference: reason,

@@ -11,8 +11,8 @@ use super::faults::chosen;
 use super::steps::Outcome;
 use super::world::World;
 use crate::backup::{
-    BackupOptions, IfExists, Overrides, RestoreOptions, back_up_stream, remove_stream,
-    restore_stream,
+    BackupOptions, BackupSummary, IfExists, Overrides, RestoreOptions, RestoreSummary,
+    back_up_stream, remove_stream, restore_stream,
 };
 use crate::ledger::Event;
 use crate::offline::{self, ExtractOptions, Look};
@@ -25,6 +25,16 @@ pub(super) async fn backup(world: &World<'_>, stream: &str, name: &str) -> Outco
     let taken = back_up_stream(&connection, stream, &target, options, Arc::new(()))
         .await
         .map_err(by_engine)?;
+    backed_up(world, stream, name, taken)
+}
+
+/// Writes down what a backup holds, by which losses will be judged.
+pub(super) fn backed_up(
+    world: &World<'_>,
+    stream: &str,
+    name: &str,
+    taken: BackupSummary,
+) -> Outcome {
     let manifest = taken.manifest;
     world.note(format!(
         "{} messages up to sequence {}, {} bytes, {}",
@@ -64,22 +74,27 @@ pub(super) async fn restore(
     let options = options_of(changes);
     let never = std::future::pending();
     let connection = world.connection().await.map_err(impossible)?;
-    let restored = restore_stream(&connection, &source, &options, &(), never)
+    let summary = restore_stream(&connection, &source, &options, &(), never)
         .await
         .map_err(by_engine)?;
+    restored(world, stream, backup, &summary);
+    Ok(())
+}
+
+/// Writes down that a stream was restored.
+pub(super) fn restored(world: &World<'_>, stream: String, backup: &str, summary: &RestoreSummary) {
     world.note(format!(
         "{} messages and {} consumers restored and compared in {:.1?}",
-        restored.messages, restored.consumers, restored.elapsed
+        summary.messages, summary.consumers, summary.elapsed
     ));
     world.record(Event::Restored {
         stream: stream.clone(),
         backup: backup.to_owned(),
     });
     world.record(Event::Recovered { stream });
-    Ok(())
 }
 
-fn options_of(changes: &RestoreChanges) -> RestoreOptions {
+pub(super) fn options_of(changes: &RestoreChanges) -> RestoreOptions {
     let set = changes.config.iter();
     RestoreOptions {
         overrides: Overrides {

@@ -17,6 +17,7 @@ mod room;
 mod run;
 mod served;
 mod steps;
+mod transfers;
 mod watch;
 mod world;
 

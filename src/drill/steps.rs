@@ -8,7 +8,7 @@ use super::choice::{choose, members};
 use super::failure::{Failure, broken, by_harness, impossible};
 use super::observe::{copies, live, whole_replicas};
 use super::world::World;
-use super::{backups, damage, disks, faults, network, operator};
+use super::{backups, damage, disks, faults, network, operator, transfers};
 use crate::ledger::{Event, StepEnd};
 use crate::scenario::{DiskStep, OperatorStep, Step};
 
@@ -126,6 +126,7 @@ async fn perform(world: &World<'_>, step: &Step) -> Outcome {
         } => backups::restore(world, backup, changes, *fails).await,
         Step::Disk(step) => on_disk(world, step).await,
         Step::Operator(step) => operate(world, step).await,
+        Step::Transfer(step) => transfers::carry_out(world, step).await,
     }
 }
 

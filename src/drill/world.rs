@@ -8,6 +8,7 @@ use semver::Version;
 
 use super::evidence::Evidence;
 use super::load::{Publisher, Recorder};
+use super::transfers::Transfer;
 use crate::jetstream::{ConnectSettings, Connection, Login};
 use crate::ledger::Event;
 use crate::scenario::{Scenario, StreamSpec};
@@ -25,6 +26,8 @@ pub(super) struct World<'a> {
     pub(super) servers: BTreeMap<Version, ServerBinary>,
     /// Nodes that steps have named, and backups with the stream each is of.
     names: Mutex<Names>,
+    /// Backups and restores under way, by the backup's name.
+    transfers: Mutex<BTreeMap<String, Transfer>>,
 }
 
 #[derive(Default)]
@@ -68,6 +71,7 @@ impl<'a> World<'a> {
             seed: 0,
             servers: BTreeMap::new(),
             names: Mutex::default(),
+            transfers: Mutex::default(),
         }
     }
 
@@ -122,6 +126,22 @@ impl<'a> World<'a> {
 
     pub(super) fn backed_up_stream(&self, backup: &str) -> Option<String> {
         self.with_names(|names| names.backups.get(backup).cloned())
+    }
+
+    pub(super) fn begin_transfer(&self, backup: &str, transfer: Transfer) {
+        let mut transfers = self
+            .transfers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        transfers.insert(backup.to_owned(), transfer);
+    }
+
+    pub(super) fn end_transfer(&self, backup: &str) -> Option<Transfer> {
+        let mut transfers = self
+            .transfers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        transfers.remove(backup)
     }
 
     fn with_names<T>(&self, use_names: impl FnOnce(&mut Names) -> T) -> T {

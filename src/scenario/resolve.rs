@@ -44,6 +44,7 @@ pub fn load(path: &Path, text: &str) -> Result<Scenario> {
         streams: Vec::new(),
         aliases: BTreeSet::new(),
         backups: BTreeMap::new(),
+        running: BTreeSet::new(),
         in_memory: BTreeSet::new(),
         copies: BTreeMap::new(),
         encrypted: false,
@@ -61,6 +62,8 @@ pub(super) struct Resolver<'a> {
     pub(super) aliases: BTreeSet<String>,
     /// Backups, and of which stream each is.
     pub(super) backups: BTreeMap<String, String>,
+    /// Those that are being taken or restored.
+    pub(super) running: BTreeSet<String>,
     /// Streams that are kept in memory.
     pub(super) in_memory: BTreeSet<String>,
     /// Copies of disks, and of which nodes.

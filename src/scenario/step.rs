@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::disk_step::DiskStep;
 use super::operator_step::OperatorStep;
+use super::transfer_step::TransferStep;
 
 /// Which node a step is about; decided when the step comes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -223,6 +224,8 @@ pub enum Step {
     Disk(DiskStep),
     /// Something else an operator does.
     Operator(OperatorStep),
+    /// A backup or restore that runs beside the steps.
+    Transfer(TransferStep),
 }
 
 impl Step {
@@ -242,6 +245,7 @@ impl Step {
             Self::StartFails { .. } | Self::Ends { .. } => false,
             Self::Disk(step) => step.is_fault(),
             Self::Operator(step) => step.is_fault(),
+            Self::Transfer(_) => false,
         }
     }
 
@@ -253,6 +257,7 @@ impl Step {
             | Self::DeleteStream { fails, .. }
             | Self::Restore { fails, .. } => *fails,
             Self::Operator(step) => step.is_to_fail(),
+            Self::Transfer(step) => step.is_to_fail(),
             Self::Kill { .. } | Self::Stop { .. } | Self::Pause { .. } => false,
             Self::Cut { .. } | Self::Delay { .. } | Self::FillDisk { .. } => false,
             Self::ReadOnly { .. } | Self::LimitMemory { .. } | Self::Publish { .. } => false,

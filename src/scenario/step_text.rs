@@ -85,6 +85,7 @@ impl Step {
             Self::Ends { node, .. } => write!(f, "wait until the server of {node} ends"),
             Self::Disk(step) => write!(f, "{step}"),
             Self::Operator(step) => write!(f, "{step}"),
+            Self::Transfer(step) => write!(f, "{step}"),
         }
     }
 }

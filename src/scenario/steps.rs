@@ -70,6 +70,11 @@ impl Resolver<'_> {
             Written::MetaStepDown(_) => Ok(Step::Operator(OperatorStep::MetaStepDown)),
             Written::KillAll(all) => Ok(Step::Operator(OperatorStep::KillAll { wipe: all.wipe })),
             Written::StartAll(_) => Ok(Step::Operator(OperatorStep::StartAll)),
+            Written::BeginBackup(begin) => self.begin_backup(begin).map(Step::Transfer),
+            Written::EndBackup(end) => self.end_backup(end).map(Step::Transfer),
+            Written::BeginRestore(begin) => self.begin_restore(begin).map(Step::Transfer),
+            Written::EndRestore(end) => self.end_restore(end).map(Step::Transfer),
+            Written::Abandon(abandon) => self.abandon(abandon).map(Step::Transfer),
         }
     }
 

@@ -51,6 +51,11 @@ pub(super) enum Step {
     MetaStepDown(Nothing),
     KillAll(KillAll),
     StartAll(Nothing),
+    BeginBackup(BeginBackup),
+    EndBackup(EndTransfer),
+    BeginRestore(BeginRestore),
+    EndRestore(EndTransfer),
+    Abandon(Abandon),
 }
 
 #[derive(Debug, Deserialize)]
@@ -315,6 +320,42 @@ pub(super) struct MetaRescue {
 pub(super) struct KillAll {
     #[serde(default)]
     pub(super) wipe: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BeginBackup {
+    pub(super) stream: Spanned<String>,
+    #[serde(rename = "as")]
+    pub(super) name: Spanned<String>,
+    #[serde(default)]
+    pub(super) slow: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BeginRestore {
+    pub(super) backup: Spanned<String>,
+    pub(super) replicas: Option<Spanned<i64>>,
+    #[serde(default)]
+    pub(super) config: Config,
+    #[serde(default)]
+    pub(super) slow: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EndTransfer {
+    pub(super) backup: Spanned<String>,
+    pub(super) within: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) fails: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Abandon {
+    pub(super) backup: Spanned<String>,
 }
 
 /// A verb that needs nothing.
