@@ -16,6 +16,7 @@ use super::operator_step::OperatorStep;
 use super::resolved::{Expectations, KnownVerdict, Load, Scenario, StreamSpec};
 use super::step::{NodeChoice, Step};
 use super::stream_config::{Place, add_keeping};
+use super::transfer_step::TransferStep;
 use super::written;
 use crate::ledger::LossScope;
 use crate::model::Verdict;
@@ -221,7 +222,9 @@ impl Resolver<'_> {
         let restores = steps.iter().any(|step| {
             matches!(
                 step,
-                Step::Restore { .. } | Step::Disk(DiskStep::Extract { .. })
+                Step::Restore { .. }
+                    | Step::Disk(DiskStep::Extract { .. })
+                    | Step::Transfer(TransferStep::BeginRestore { .. })
             )
         });
         let rolls_back = steps
@@ -284,7 +287,7 @@ impl Resolver<'_> {
     /// What streams drop by configurations that they get later.
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "only these two change a configuration"
+        reason = "only these change a configuration"
     )]
     fn add_keeping(&self, streams: &mut [StreamSpec], steps: &[Step]) {
         for step in steps {
@@ -292,7 +295,10 @@ impl Resolver<'_> {
                 Step::Operator(OperatorStep::Update { stream, config, .. }) => (stream, config),
                 Step::Restore {
                     backup, changes, ..
-                } => (&self.backups[backup], &changes.config),
+                }
+                | Step::Transfer(TransferStep::BeginRestore {
+                    backup, changes, ..
+                }) => (&self.backups[backup], &changes.config),
                 _ => continue,
             };
             for spec in streams.iter_mut().filter(|spec| spec.name == *stream) {
