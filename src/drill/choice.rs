@@ -43,10 +43,14 @@ pub(super) async fn choose(world: &World<'_>, choice: &NodeChoice) -> Result<Str
                 .map(str::to_owned)
                 .ok_or_else(|| impossible(format!("every node holds {stream}")))
         }
-        NodeChoice::MetaLeader => cluster
-            .meta_leader()
-            .await
-            .ok_or_else(|| impossible("there is no meta leader")),
+        NodeChoice::MetaLeader => until(TOLD_WITHIN, || async {
+            match cluster.meta_leader().await {
+                Some(leader) => Probe::Ready(leader),
+                None => Probe::Pending(String::from("there is none")),
+            }
+        })
+        .await
+        .map_err(|timed_out| impossible(format!("the meta leader: {timed_out}"))),
     }
 }
 

@@ -26,11 +26,11 @@ pub(super) async fn damage(
     harm: Harm,
 ) -> Outcome {
     let name = choose(world, choice).await?;
-    let node = fault(world, choice, &name, FaultKind::Damage).await?;
-    if node.state().map_err(impossible)? != NodeState::Stopped {
+    if world.cluster.node(&name).state().map_err(impossible)? != NodeState::Stopped {
         let text = format!("{name} runs: only a stopped node's disk can be damaged");
         return Err(impossible(text));
     }
+    let node = fault(world, choice, &name, FaultKind::Damage).await?;
     let number = world.next_damage();
     let mut random = fastrand::Rng::with_seed(world.seed ^ number);
     let copy = |what: &str| world.evidence.store(&format!("{what}-{number}"), &name);
