@@ -9,9 +9,10 @@ use crate::model::Verdict;
 use crate::scenario::Source;
 
 /// What a group of drills is, by its directory.
-const GROUPS: [(&str, &str); 7] = [
+const GROUPS: [(&str, &str); 8] = [
     ("core", "Core: the drills that run when none is named"),
     ("replicas", "Replicas: repaired by the cluster, or not"),
+    ("during", "During a backup, during a restore"),
     ("operator", "Operators: what can still be done"),
     ("damage", "Damage: of blocks, indexes, state and disks"),
     ("streams", "Kinds of streams"),
