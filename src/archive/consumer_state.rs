@@ -51,7 +51,7 @@ fn read(cursor: &mut Cursor<'_>, version: u8) -> Option<ConsumerState> {
     if count > 0 {
         let base = cursor.varint()?;
         for _ in 0..count {
-            let stream = ack_floor.stream.checked_add(cursor.uvarint()?)?;
+            let stream = ack_floor.stream.wrapping_add(cursor.uvarint()?);
             let mut sequence = 0;
             if version == CURRENT {
                 // A delivery below the ack floor wraps around, on servers too.
@@ -69,7 +69,8 @@ fn read(cursor: &mut Cursor<'_>, version: u8) -> Option<ConsumerState> {
     }
     let mut redelivered = BTreeMap::new();
     for _ in 0..cursor.uvarint()? {
-        let sequence = ack_floor.stream.checked_add(cursor.uvarint()?)?;
+        // Servers forget to take out what was acknowledged since: it lies below the floor.
+        let sequence = ack_floor.stream.wrapping_add(cursor.uvarint()?);
         redelivered.insert(sequence, cursor.uvarint()?);
     }
     Some(ConsumerState {
@@ -154,6 +155,20 @@ mod tests {
             ]),
             redelivered: BTreeMap::from([(5, 2)]),
         }
+    }
+
+    /// So 2.10.26 and 2.12.8 write what was redelivered and then acknowledged (measured).
+    #[test]
+    fn what_lies_below_the_ack_floor_is_read_as_servers_read_it() {
+        let mut bytes = vec![MAGIC, CURRENT];
+        for value in [20, 10, 20, 10, 0, 1, 5_u64.wrapping_sub(10), 2] {
+            put_uvarint(&mut bytes, value);
+        }
+        let state = decode(&bytes, "c").unwrap();
+        assert_eq!(state.redelivered, BTreeMap::from([(5, 2)]));
+        let again = decode(&encode(&state), "c").unwrap();
+        assert_eq!(again.redelivered, BTreeMap::new());
+        assert_eq!(again.ack_floor, state.ack_floor);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Looking at a cluster from outside: who holds a stream, and whether they hold all of it.
 
 use lifeboat_harness::wait::Probe;
-use lifeboat_harness::{Cluster, NodeState, StreamMembers};
+use lifeboat_harness::{Cluster, NodeState, StreamMembers, StreamState};
 
 use crate::scenario::StreamSpec;
 
@@ -32,7 +32,8 @@ pub(super) async fn copies(
 }
 
 /// Whether a stream has just so many replicas and each holds all that its leader held a moment
-/// before. Judged by what each node says of its own copy: `current` is what the leader thinks.
+/// before, and no more than that held a moment later: a replica that holds more has been left alone
+/// with it. Judged by what each node says of its own copy: `current` is what the leader thinks.
 /// Of a stream that drops messages by itself only the ends can be compared: nodes are asked one
 /// after the other, and it goes on meanwhile.
 pub(super) async fn whole_replicas(
@@ -80,6 +81,7 @@ async fn find_gap(
             "{leader} leads {stream} and has no copy of it"
         )));
     };
+    let mut seen = Vec::new();
     for node in &live {
         let Some(own) = state_on(node).await? else {
             return Ok(Some(format!("{node} has no copy of {stream}")));
@@ -88,11 +90,20 @@ async fn find_gap(
         let has_rest = drops && own.first_seq >= reference.first_seq;
         let whole = own.last_seq >= reference.last_seq && (has_all || has_rest);
         if !whole {
-            return Ok(Some(format!(
-                "{node} holds {} messages up to {}, the leader {} up to {}",
-                own.messages, own.last_seq, reference.messages, reference.last_seq
-            )));
+            return Ok(Some(difference(node, &own, &reference)));
         }
+        seen.push((node, own));
     }
-    Ok(None)
+    let Some(later) = state_on(leader).await? else {
+        return Ok(Some(format!("{leader} has no copy of {stream} any more")));
+    };
+    let ahead = seen.iter().find(|(_, own)| own.last_seq > later.last_seq);
+    Ok(ahead.map(|(node, own)| difference(node, own, &later)))
+}
+
+fn difference(node: &str, own: &StreamState, leader: &StreamState) -> String {
+    format!(
+        "{node} holds {} messages up to {}, the leader {} up to {}",
+        own.messages, own.last_seq, leader.messages, leader.last_seq
+    )
 }

@@ -61,6 +61,7 @@ mod tests {
             expected: Expected {
                 verdict: Verdict::Held,
                 because: None,
+                sometimes: false,
             },
             elapsed_seconds: 20.0,
             evidence: "runs/1".into(),
@@ -89,6 +90,34 @@ mod tests {
         assert_eq!(change("2.10.1"), Some(Change::Verdict(None)));
         assert_eq!(change("2.11.1"), Some(Change::New));
         assert_eq!(now.change_since(&now, "drill", "2.9.1"), None);
+    }
+
+    #[test]
+    fn what_is_known_to_break_sometimes_may_differ_and_tell_nothing_else() {
+        let mut runs = [
+            run("2.15.1", Verdict::Held, 3.0),
+            run("2.15.1", Verdict::Broken, 5.0),
+        ];
+        for run in &mut runs {
+            run.expected = Expected {
+                verdict: Verdict::Broken,
+                because: Some(String::from("nats-server#1")),
+                sometimes: true,
+            };
+        }
+        assert!(
+            table(&runs)
+                .cell("drill", "2.15.1")
+                .unwrap()
+                .is_as_expected()
+        );
+        runs[0].judgement.verdict = Verdict::Inconclusive;
+        assert!(
+            !table(&runs)
+                .cell("drill", "2.15.1")
+                .unwrap()
+                .is_as_expected()
+        );
     }
 
     #[test]

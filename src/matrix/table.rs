@@ -108,7 +108,18 @@ impl Cell {
 
     /// Whether every run had the verdict to be expected.
     pub fn is_as_expected(&self) -> bool {
-        self.verdict() == Some(self.expected.verdict)
+        let counts = [
+            (Verdict::Held, self.held),
+            (Verdict::Broken, self.broken),
+            (Verdict::Inconclusive, self.inconclusive),
+        ];
+        let seen = counts.into_iter().filter(|(_, count)| *count > 0);
+        let mut seen = seen.map(|(verdict, _)| verdict);
+        if self.expected.sometimes {
+            seen.all(|verdict| self.expected.is_met_by(verdict))
+        } else {
+            seen.eq([self.expected.verdict])
+        }
     }
 
     fn of(runs: &[&RunRecord]) -> Option<Self> {

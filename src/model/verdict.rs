@@ -35,4 +35,14 @@ pub struct Expected {
     /// The known defect, such as `nats-server#2792`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
+    /// Whether it holds as well: what is known shows in some runs only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sometimes: bool,
+}
+
+impl Expected {
+    /// Whether a verdict is the one to be expected, or one of the two.
+    pub fn is_met_by(&self, verdict: Verdict) -> bool {
+        verdict == self.verdict || (self.sometimes && verdict == Verdict::Held)
+    }
 }

@@ -7,8 +7,7 @@ use crate::matrix::{Cell, Change, Range, Row, Table};
 use crate::model::Verdict;
 
 /// What the marks in the cells mean.
-const LEGEND: &str =
-    "! not as expected   k a known defect, as expected   ~ not the same in every run   - not run";
+const LEGEND: &str = "! not as expected   k a known defect, as expected   s one that shows in some runs only   ~ not the same in every run   - not run";
 
 /// The table, what is remarkable about its cells, and the counts.
 pub fn matrix_text(table: &Table, earlier: Option<&Table>) -> String {
@@ -83,6 +82,7 @@ fn draw(table: &Table, earlier: Option<&Table>) -> Drawn {
 fn cell_text(cell: &Cell, change: Option<&Change>) -> String {
     let mark = match (cell.is_as_expected(), cell.verdict(), cell.expected.verdict) {
         (true, _, Verdict::Held) => "",
+        (true, _, _) if cell.expected.sometimes => " s",
         (true, _, Verdict::Broken | Verdict::Inconclusive) => " k",
         (false, None, _) => " ~",
         (false, Some(_), _) => " !",

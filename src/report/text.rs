@@ -77,7 +77,9 @@ fn lost(run: &RunRecord) -> String {
 
 /// The verdict, and what was expected when that is something else.
 fn verdict(run: &RunRecord) -> String {
+    let held = run.verdict() == Verdict::Held && run.expected.sometimes;
     match (&run.expected.because, run.is_as_expected()) {
+        (Some(because), true) if held => format!("held (not in every run: {because})"),
         (Some(because), true) => format!("{} (known: {because})", run.verdict()),
         (None, true) => run.verdict().to_string(),
         (None, false) => format!("{}, not {}", run.verdict(), run.expected.verdict),

@@ -279,6 +279,7 @@ impl Resolver<'_> {
                 .pointer
                 .choice(&known.verdict, &VERDICTS, "a verdict")?,
             because: self.pointer.text(&known.because, "the reason")?,
+            sometimes: known.sometimes,
         })
     }
 }

@@ -103,6 +103,8 @@ pub struct KnownVerdict {
     pub verdict: Verdict,
     /// The known defect.
     pub because: String,
+    /// Whether it shows in some runs only, and the drill holds in the others.
+    pub sometimes: bool,
 }
 
 impl Expectations {
@@ -113,10 +115,12 @@ impl Expectations {
             Expected {
                 verdict: Verdict::Held,
                 because: None,
+                sometimes: false,
             },
             |known| Expected {
                 verdict: known.verdict,
                 because: Some(known.because.clone()),
+                sometimes: known.sometimes,
             },
         )
     }

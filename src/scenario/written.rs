@@ -87,4 +87,6 @@ pub(super) struct Known {
     pub(super) server: Spanned<String>,
     pub(super) verdict: Spanned<String>,
     pub(super) because: Spanned<String>,
+    #[serde(default)]
+    pub(super) sometimes: bool,
 }
