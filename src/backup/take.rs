@@ -21,8 +21,9 @@ use crate::archive::{ArchiveError, BackupLayout, CONSUMERS_FILE, MANIFEST_FILE, 
 use crate::jetstream::{Connection, SnapshotOptions, StreamState};
 use crate::offline::{Manifest, Method, SavedConsumer, Staging};
 
-/// The pause before a snapshot is taken again; twice as long each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// The pause before a snapshot is taken again; twice as long each time. With the retries that are
+/// made unless it is said they outlast an election, which takes up to nine seconds.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// It never becomes longer than this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -39,7 +40,7 @@ impl Default for BackupOptions {
     fn default() -> Self {
         Self {
             snapshot: SnapshotOptions::default(),
-            retries: 4,
+            retries: 5,
         }
     }
 }

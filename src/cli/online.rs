@@ -85,7 +85,7 @@ pub struct Taking {
     #[arg(long, value_name = "SIZE", value_parser = window_size)]
     pub window_size: Option<usize>,
     /// Take a snapshot that fails so many times again, each time in smaller chunks
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(0..=100))]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub retries: u8,
 }
 
