@@ -13,7 +13,7 @@ use super::{Failure, Outcome};
 use crate::cli::DrillMatrix;
 use crate::exit::Exit;
 use crate::judge::RunRecord;
-use crate::matrix::{Partition, Planned, Results, ResultsError, Table, plan};
+use crate::matrix::{Done, Partition, Planned, Results, ResultsError, Table, plan};
 use crate::report::{matrix_markdown, matrix_text, runs_as_junit};
 use crate::ui;
 
@@ -43,11 +43,20 @@ pub(super) async fn run(options: DrillMatrix) -> Outcome {
     let servers = find_servers(&versions, options.offline).await?;
     let planned = plan(&sources, &versions, options.repeat, partition);
     let mut results = Results::open(&options.out, options.resume)?;
-    results.retain(|done| planned.iter().any(|one| one.key() == *done));
+    let keys: Vec<Done> = planned
+        .iter()
+        .map(|one| {
+            let server = servers.get(&one.server);
+            let sha256 = server.map_or("", |server| server.sha256.as_str());
+            one.key(sha256, &options.runtime)
+        })
+        .collect();
+    results.retain(|done| keys.contains(done));
     let done = results.done();
     let missing: Vec<_> = planned
         .iter()
-        .filter(|one| !done.contains(&one.key()))
+        .zip(&keys)
+        .filter(|(_, key)| !done.contains(key))
         .collect();
     ui::say(&format!(
         "{} runs of {} drills on {} versions, part {partition}, {} of them done already",
@@ -58,19 +67,23 @@ pub(super) async fn run(options: DrillMatrix) -> Outcome {
     ));
     let evidence = options.out.join(RUNS);
     let live = ui::can_draw(options.no_progress);
-    let runner = Runner::new(runtime, evidence, options.jobs, live);
+    let runner = Runner::new(runtime, evidence, options.jobs, live).offline(options.offline);
     let mut running = futures_util::stream::iter(missing.iter())
-        .map(|one| run_one(&runner, &servers, one))
+        .map(|(one, key)| run_one(&runner, &servers, one, key))
         // The room decides how many there are at once.
         .buffer_unordered(missing.len().max(1));
     let mut runs = 0;
     while let Some(finished) = running.next().await {
-        let (one, record) = finished?;
-        results.add(one.key(), &one.source.scenario.about, record)?;
+        let (one, key, record) = finished?;
+        results.add(key.clone(), &one.source.scenario.about, record)?;
         runs += 1;
         ui::say(&format!("{runs} of {} runs", missing.len()));
     }
     drop(running);
+    if planned.is_empty() && partition != Partition::default() {
+        ui::say("this part has nothing to run");
+        return Ok(Exit::Done);
+    }
     conclude(&results, earlier.as_ref(), Some(&options.out), options.json)
 }
 
@@ -78,13 +91,14 @@ async fn run_one<'a>(
     runner: &Runner,
     servers: &BTreeMap<Version, ServerBinary>,
     one: &'a Planned,
-) -> Result<(&'a Planned, RunRecord), Failure> {
+    key: &'a Done,
+) -> Result<(&'a Planned, &'a Done, RunRecord), Failure> {
     let server = servers.get(&one.server).ok_or_else(|| {
         let text = format!("nobody looked for nats-server {}", one.server);
         Failure::new(Exit::Unexpected, text)
     })?;
     let name = format!("{} {}", one.source.scenario.name, one.server);
-    Ok((one, runner.run(&one.source, server, &name).await?))
+    Ok((one, key, runner.run(&one.source, server, &name).await?))
 }
 
 /// Writes the table wherever it is wanted, and says how to exit.

@@ -6,7 +6,7 @@ use super::drilling::{Runner, applies, choose, find_server};
 use super::{Failure, Outcome};
 use crate::cli::DrillProve;
 use crate::exit::Exit;
-use crate::judge::RunRecord;
+use crate::judge::{FindingKind, RunRecord};
 use crate::model::Verdict;
 use crate::scenario::Source;
 use crate::ui;
@@ -22,7 +22,8 @@ pub(super) async fn run(options: DrillProve) -> Outcome {
         expected.verdict == Verdict::Held
     });
     let live = ui::can_draw(options.no_progress);
-    let runner = Runner::new(runtime, options.evidence, options.jobs, live);
+    let runner =
+        Runner::new(runtime, options.evidence, options.jobs, live).offline(options.server.offline);
     let opposites: Vec<Source> = tried.iter().map(opposite).collect();
     let runs: Vec<RunRecord> = futures_util::stream::iter(&opposites)
         .map(|source| runner.run(source, &server, &source.scenario.name))
@@ -32,7 +33,7 @@ pub(super) async fn run(options: DrillProve) -> Outcome {
     let mut lines: Vec<_> = runs.iter().map(line).collect();
     lines.extend(known.iter().map(|source| {
         format!(
-            "{}: not tried, it does not hold on this version",
+            "{}: not tried, it does not hold in every run on this version",
             source.scenario.name
         )
     }));
@@ -51,7 +52,10 @@ fn line(run: &RunRecord) -> String {
     let name = &run.scenario;
     let why = run.judgement.findings.first().map(|finding| &finding.text);
     match (run.verdict(), why) {
-        (Verdict::Broken, Some(why)) => format!("{name}: its opposite is broken: {why}"),
+        (Verdict::Broken, _) if refuted(run).is_some() => format!(
+            "{name}: its opposite is broken: {}",
+            refuted(run).unwrap_or_default()
+        ),
         (Verdict::Held, _) => {
             format!("{name}: holds whatever is expected of it, and proves nothing")
         }
@@ -62,12 +66,26 @@ fn line(run: &RunRecord) -> String {
     }
 }
 
+/// What shows that an opposite is not so: a step that failed by itself would be no proof.
+fn refuted(run: &RunRecord) -> Option<&str> {
+    use FindingKind as Kind;
+    let mut findings = run.judgement.findings.iter();
+    let finding = findings.find(|finding| match finding.kind {
+        Kind::LostHead | Kind::LostHole | Kind::LostTail => true,
+        Kind::Unexpected | Kind::ReplicaCount => true,
+        Kind::ReplicaLacks | Kind::ReplicasDiffer | Kind::Damaged | Kind::Duplicated => false,
+        Kind::Reordered | Kind::Altered | Kind::Redelivered | Kind::Skipped => false,
+        Kind::Position | Kind::TooSlow | Kind::StepFailed => false,
+        Kind::NotCarriedOut | Kind::NotChecked => false,
+    })?;
+    Some(&finding.text)
+}
+
 /// Every opposite has to be broken.
 fn exit_of(runs: &[RunRecord]) -> Outcome {
-    let is_any = |verdict| runs.iter().any(|run| run.verdict() == verdict);
-    if is_any(Verdict::Held) {
+    if runs.iter().any(|run| run.verdict() == Verdict::Held) {
         Ok(Exit::Broken)
-    } else if is_any(Verdict::Inconclusive) {
+    } else if runs.iter().any(|run| refuted(run).is_none()) {
         Ok(Exit::Inconclusive)
     } else if runs.is_empty() {
         Err(Failure::new(Exit::Usage, "there is no drill to prove"))

@@ -24,7 +24,9 @@ pub(super) async fn run(options: DrillRun) -> Outcome {
     // A report that can't be written is told of before hours of drills, not after.
     let junit = options.junit.as_deref().map(create_report).transpose()?;
     let live = ui::can_draw(options.no_progress);
-    let runner = Runner::new(runtime, options.evidence, options.jobs, live).with_seed(options.seed);
+    let runner = Runner::new(runtime, options.evidence, options.jobs, live)
+        .with_seed(options.seed)
+        .offline(options.server.offline);
     let rounds = usize::from(options.repeat);
     let all = std::iter::repeat_n(&sources, rounds).flatten();
     let runs: Vec<RunRecord> = futures_util::stream::iter(all)

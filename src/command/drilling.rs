@@ -24,6 +24,7 @@ pub(super) struct Runner {
     runtime: Runtime,
     evidence: PathBuf,
     seed: Option<u64>,
+    offline: bool,
     room: Room,
     progress: DrillProgress,
 }
@@ -34,6 +35,7 @@ impl Runner {
             runtime,
             evidence,
             seed: None,
+            offline: false,
             room: Room::for_drills(jobs.map(usize::from)),
             progress: DrillProgress::new(live),
         }
@@ -42,6 +44,11 @@ impl Runner {
     /// Has every random choice follow from a number.
     pub(super) fn with_seed(self, seed: Option<u64>) -> Self {
         Self { seed, ..self }
+    }
+
+    /// Whether servers that a drill upgrades to must be there already.
+    pub(super) fn offline(self, offline: bool) -> Self {
+        Self { offline, ..self }
     }
 
     /// Runs one drill; it is shown under that name.
@@ -57,6 +64,7 @@ impl Runner {
             runtime: self.runtime,
             evidence_root: self.evidence.clone(),
             seed: self.seed,
+            offline: self.offline,
         };
         let watcher = Arc::new(self.progress.drill(name, &source.scenario.about));
         let record = run_drill(source, &settings, Arc::clone(&watcher) as _).await?;
@@ -141,8 +149,13 @@ async fn find_binary(choice: &ServerChoice) -> Result<ServerBinary, Failure> {
     super::servers::locate(request).await
 }
 
-/// 0 when every verdict is the expected one; else the worst that is not.
+/// 0 when every verdict is the expected one; else the worst that is not. Nothing that ran tells
+/// nothing.
 pub(super) fn exit_of(runs: &[RunRecord]) -> Exit {
+    if runs.is_empty() {
+        ui::say("nothing was run");
+        return Exit::Inconclusive;
+    }
     let mut unexpected = runs.iter().filter(|run| !run.is_as_expected()).peekable();
     if unexpected.peek().is_none() {
         Exit::Done

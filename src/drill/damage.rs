@@ -78,6 +78,7 @@ fn alter(
     for file in files {
         let path = root.join(&file);
         let content = fs::read(&path).map_err(impossible)?;
+        let before = content.clone();
         let shown = file.display();
         let after = match harm {
             Harm::Remove => {
@@ -103,6 +104,9 @@ fn alter(
                 Some(flipped)
             }
         };
+        if after.as_ref() == Some(&before) {
+            return Err(impossible(format!("{shown} is as it was")));
+        }
         if let Some(after) = &after {
             fs::write(&path, after).map_err(impossible)?;
         }

@@ -10,6 +10,14 @@ pub(super) enum Failure {
     Impossible(String),
 }
 
+impl Failure {
+    pub(super) fn reason(&self) -> &str {
+        match self {
+            Self::Broken(reason) | Self::Impossible(reason) => reason,
+        }
+    }
+}
+
 /// What should have worked and did not.
 #[expect(
     clippy::needless_pass_by_value,

@@ -87,18 +87,33 @@ pub(super) async fn kill_all(world: &World<'_>, wipe: bool) -> Outcome {
         },
         node: names.clone(),
     });
-    for node in world.cluster.running() {
-        node.pause().await.map_err(impossible)?;
+    let ended = end_as_one(world, &nodes).await;
+    if ended.is_err() {
+        // Nobody stays frozen.
+        for node in nodes
+            .iter()
+            .filter(|node| matches!(node.state(), Ok(NodeState::Paused)))
+        {
+            node.resume().await.map_err(impossible)?;
+        }
     }
-    for node in &nodes {
-        node.kill().await.map_err(impossible)?;
-    }
+    ended?;
     if wipe {
         for node in &nodes {
             wiped(world, node).await?;
         }
     }
     world.record(Event::FaultDone { node: names });
+    Ok(())
+}
+
+async fn end_as_one(world: &World<'_>, nodes: &[Node<'_>]) -> Outcome {
+    for node in world.cluster.running() {
+        node.pause().await.map_err(impossible)?;
+    }
+    for node in nodes {
+        node.kill().await.map_err(impossible)?;
+    }
     Ok(())
 }
 

@@ -149,7 +149,11 @@ pub(super) async fn update(
     let taken = put.map_err(broken)?;
     let is_simple = |value: &Value| !value.is_object() && !value.is_array();
     let mut simple = changes.iter().filter(|(_, value)| is_simple(value));
-    match simple.find(|(field, value)| taken.get(*field) != Some(value)) {
+    let is_taken = |field: &str, value: &Value| {
+        let taken = taken.get(field);
+        taken == Some(value) || (says_nothing(value) && taken.is_none_or(says_nothing))
+    };
+    match simple.find(|(field, value)| !is_taken(field, value)) {
         Some((field, value)) => {
             let is = taken.get(field).unwrap_or(&Value::Null);
             Err(broken(format!(
@@ -157,6 +161,16 @@ pub(super) async fn update(
             )))
         }
         None => Ok(()),
+    }
+}
+
+/// Whether a value means the same as none: servers leave those out, or answer another of them.
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Number(number) => matches!(number.as_i64(), Some(0 | -1)),
+        Value::Bool(true) | Value::Array(_) | Value::Object(_) => false,
     }
 }
 

@@ -212,6 +212,8 @@ fn name_stream(copy: &Path, config: &Value) -> io::Result<Option<String>> {
         Ok(_) => String::from("it tells another name"),
         Err(error) => error.to_string(),
     };
+    // What was found there is evidence.
+    fs::rename(&path, copy.join("meta.inf.found"))?;
     fs::write(&path, config.to_string())?;
     Ok(Some(format!("meta.inf: {wrong}")))
 }

@@ -39,6 +39,8 @@ pub struct DrillSettings {
     pub evidence_root: PathBuf,
     /// The seed of every random choice; a new one for every run when nothing is said.
     pub seed: Option<u64>,
+    /// Never download a server that a drill upgrades to.
+    pub offline: bool,
 }
 
 /// A run that could not even be written down. Everything else is a verdict.
@@ -160,7 +162,7 @@ async fn rehearse(
     watcher: Arc<dyn Watcher>,
 ) -> Result<(), String> {
     // Before anything starts: a server that can't be had is known now, not half-way.
-    let servers = other_servers(scenario).await?;
+    let servers = other_servers(scenario, settings.offline).await?;
     watcher.stage(&format!("starting {} nodes", scenario.nodes));
     let cluster = start_cluster(scenario, settings, evidence).await?;
     let connection = connect(&cluster, cluster.client_urls()).await?;
@@ -200,6 +202,7 @@ async fn rehearse(
             break;
         }
     }
+    world.drop_transfers();
     watcher.stage("ending the load, letting consumers finish");
     load.end_publishing(ledger).await;
     replicas::drain(&world).await;
@@ -294,7 +297,10 @@ fn needs(step: &Step) -> Option<Fault> {
 }
 
 /// The servers of other versions that nodes are to run, found or fetched.
-async fn other_servers(scenario: &Scenario) -> Result<BTreeMap<Version, ServerBinary>, String> {
+async fn other_servers(
+    scenario: &Scenario,
+    offline: bool,
+) -> Result<BTreeMap<Version, ServerBinary>, String> {
     let mut servers = BTreeMap::new();
     for step in &scenario.steps {
         let Step::Operator(OperatorStep::Upgrade { to, .. }) = step else {
@@ -307,6 +313,7 @@ async fn other_servers(scenario: &Scenario) -> Result<BTreeMap<Version, ServerBi
         let request = ServerRequest {
             path: None,
             version: Some(to.clone()),
+            offline: from_env.offline || offline,
             ..from_env
         };
         let located = tokio::task::spawn_blocking(move || request.locate()).await;

@@ -3,6 +3,7 @@
 
 use futures_util::StreamExt as _;
 
+use super::choice::members;
 use super::world::World;
 use crate::jetstream::read_messages;
 use crate::ledger::Event;
@@ -16,8 +17,16 @@ pub(super) fn is_on_no_disk(world: &World<'_>, stream: &StreamSpec) -> bool {
 /// Reads the replicas of a stream while its servers still run.
 pub(super) async fn read(world: &World<'_>, stream: &StreamSpec, nodes: &[String]) {
     let name = &stream.name;
-    let members = world.cluster.stream_members(name).await;
-    let leader = members.ok().and_then(|members| members.leader);
+    let leader = match members(world, name).await {
+        Ok(members) => members.leader,
+        Err(failure) => {
+            world.note(format!(
+                "nobody tells who leads {name}: {}",
+                failure.reason()
+            ));
+            None
+        }
+    };
     for node in nodes {
         let looked = if Some(node) == leader.as_ref() {
             read_leader(world, name, node).await

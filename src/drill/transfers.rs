@@ -102,7 +102,7 @@ async fn begin_backup(world: &World<'_>, stream: &str, name: &str, slow: bool) -
     work.spawn(async move {
         back_up_stream(&connection, &from, &target, options, Arc::new(begun)).await
     });
-    under_way(seen).await?;
+    under_way(seen, &mut work).await?;
     let stream = stream.to_owned();
     world.begin_transfer(name, Transfer::Backup { stream, work });
     Ok(())
@@ -126,6 +126,7 @@ async fn begin_restore(
             in_flight: 1,
         });
     }
+    // From now on consumers may deliver what is restored.
     world.record(Event::Restoring {
         stream: stream.clone(),
         backup: backup.to_owned(),
@@ -136,16 +137,23 @@ async fn begin_restore(
         let never = std::future::pending();
         restore_stream(&connection, &source, &options, &begun, never).await
     });
-    under_way(seen).await?;
+    under_way(seen, &mut work).await?;
     world.begin_transfer(backup, Transfer::Restore { stream, work });
     Ok(())
 }
 
-/// Waits for the first content; a transfer that is over before it can't be disturbed.
-async fn under_way(mut seen: watch::Receiver<bool>) -> Outcome {
+/// Waits for the first content. What is refused is told as where nothing runs beside; what is over
+/// before any content came can't be disturbed.
+async fn under_way<T: 'static>(
+    mut seen: watch::Receiver<bool>,
+    work: &mut JoinSet<Result<T>>,
+) -> Outcome {
     match timeout(BEGUN_WITHIN, seen.wait_for(|begun| *begun)).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(_)) => Err(impossible("it ended before any content came")),
+        Ok(Err(_)) => {
+            finished(work.join_next().await)?.map_err(by_engine)?;
+            Err(impossible("it was over before any content came"))
+        }
         Err(_) => Err(impossible(format!("no content came in {BEGUN_WITHIN:?}"))),
     }
 }
@@ -176,22 +184,23 @@ async fn end(world: &World<'_>, name: &str, within: Duration) -> Outcome {
 
 /// Whether it was still at work is told: one that was over could not be given up.
 async fn abandon(world: &World<'_>, name: &str) -> Outcome {
-    let is_over = match running(world, name)? {
-        Transfer::Backup { mut work, .. } => {
-            let over = work.try_join_next().is_some();
-            work.shutdown().await;
-            over
-        }
-        Transfer::Restore { mut work, .. } => {
-            let over = work.try_join_next().is_some();
-            work.shutdown().await;
-            over
-        }
-    };
-    if is_over {
-        return Err(impossible("it was over already"));
+    match running(world, name)? {
+        Transfer::Backup { work, .. } => vanish(work).await,
+        Transfer::Restore { work, .. } => vanish(work).await,
     }
-    Ok(())
+}
+
+async fn vanish<T: 'static>(mut work: JoinSet<Result<T>>) -> Outcome {
+    match work.try_join_next() {
+        None => {
+            work.shutdown().await;
+            Ok(())
+        }
+        Some(joined) => {
+            finished(Some(joined))?.map_err(by_engine)?;
+            Err(impossible("it was over already"))
+        }
+    }
 }
 
 fn running(

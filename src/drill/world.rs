@@ -136,6 +136,15 @@ impl<'a> World<'a> {
         transfers.insert(backup.to_owned(), transfer);
     }
 
+    /// Ends whatever backups and restores a drill has left under way.
+    pub(super) fn drop_transfers(&self) {
+        let mut transfers = self
+            .transfers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        transfers.clear();
+    }
+
     pub(super) fn end_transfer(&self, backup: &str) -> Option<Transfer> {
         let mut transfers = self
             .transfers

@@ -1,5 +1,7 @@
 //! Messages taken out of a stream by an operator: all of them, all but the newest, or single ones.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -21,8 +23,9 @@ pub struct HeldSequences {
 impl HeldSequences {
     /// All that hold a message, in order.
     pub fn iter(&self) -> impl Iterator<Item = u64> {
-        let deleted = self.deleted.as_deref().unwrap_or_default();
-        (self.first_seq.max(1)..=self.last_seq).filter(|sequence| !deleted.contains(sequence))
+        let deleted = self.deleted.iter().flatten().copied();
+        let deleted: HashSet<u64> = deleted.collect();
+        (self.first_seq.max(1)..=self.last_seq).filter(move |sequence| !deleted.contains(sequence))
     }
 }
 

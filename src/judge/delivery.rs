@@ -38,6 +38,9 @@ pub(super) fn judge(
         .collect();
     if replicas.is_empty() && !stream.gone {
         figures.unread += 1;
+        // Replicas that were only counted tell nothing of what is in them.
+        let text = format!("no replica of {} was read message by message", stream.name);
+        findings.push(Finding::inconclusive(FindingKind::NotChecked, text));
         return;
     }
     let presence = Presence {
@@ -52,7 +55,7 @@ pub(super) fn judge(
         content(stream, node, replica, figures, findings);
     }
     equality(own, stream, &replicas, findings);
-    counts(stream, &replicas, findings);
+    counts(own, stream, &replicas, findings);
 }
 
 /// Was what consumers were given as it was sent?
@@ -277,6 +280,7 @@ fn equality(
 
 /// Do replicas that can only be counted hold as much as the one that was read?
 fn counts(
+    own: &StreamRules,
     stream: &StreamHistory<'_>,
     replicas: &BTreeMap<&str, &Replica<'_>>,
     findings: &mut Vec<Finding>,
@@ -295,8 +299,11 @@ fn counts(
             continue;
         };
         // Where an empty stream begins, or one whose last message was removed ends, is its own affair.
-        let differs = counted.messages != held.messages
-            || (held.messages > 0 && (counted.first != held.first || counted.last < held.last));
+        // What grows too old goes between one look and the next.
+        let ages = own.keeping.age_ns.is_some();
+        let differs = (!ages && counted.messages != held.messages)
+            || (held.messages > 0
+                && ((!ages && counted.first != held.first) || counted.last < held.last));
         if differs {
             let text = format!(
                 "{node} says that it holds {} messages of {} ({} to {}), and {reader} holds {} ({} to {})",

@@ -122,11 +122,21 @@ impl History<'_> {
 impl StreamHistory<'_> {
     /// Where an operator removed a message, by a purge or by its sequence.
     fn removed_at(&self, message: Acknowledged<'_>) -> Option<Place> {
+        let restoring = self.restoring.map(|(place, _)| place);
+        // What a backup holds is in the restored stream, at the same sequence.
+        let is_in_backup = self
+            .restored_backup()
+            .is_some_and(|backup| message.sequence <= backup.last_sequence);
+        let came_back = |place: Place| {
+            restoring.is_some_and(|restoring| {
+                is_in_backup && message.place < restoring && restoring < place
+            })
+        };
         let is_meant = |place: Place| {
             // Another stream of that name uses the same sequences again.
-            let other = [self.deleting, self.restoring.map(|(place, _)| place)];
-            let mut others = other.into_iter().flatten();
-            message.sent < place && !others.any(|other| message.place < other && other < place)
+            let mut others = [self.deleting, restoring].into_iter().flatten();
+            let is_other = others.any(|other| message.place < other && other < place);
+            message.sent < place && (!is_other || came_back(place))
         };
         let sequence = message.sequence;
         let purged = self.purges.iter();

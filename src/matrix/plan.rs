@@ -21,12 +21,15 @@ pub struct Planned {
 }
 
 impl Planned {
-    /// What tells this run from all others: a scenario that was changed has to be run again.
-    pub fn key(&self) -> Done {
+    /// What tells this run from all others: a scenario that was changed has to be run again, and one
+    /// of another binary or in another place is another run.
+    pub fn key(&self, server_sha256: &str, runtime: &str) -> Done {
         Done {
             scenario: self.source.scenario.name.clone(),
             scenario_digest: Digest::of(self.source.text.as_bytes()).to_string(),
             server: self.server.to_string(),
+            server_sha256: server_sha256.to_owned(),
+            runtime: runtime.to_owned(),
             round: self.round,
         }
     }
@@ -119,7 +122,7 @@ mod tests {
             parts.extend(plan(catalog.all(), &servers, 2, text.parse().unwrap()));
         }
         let keys = |runs: &[Planned]| {
-            let mut keys: Vec<_> = runs.iter().map(Planned::key).collect();
+            let mut keys: Vec<_> = runs.iter().map(|run| run.key("", "process")).collect();
             keys.sort();
             keys
         };

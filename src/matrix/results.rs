@@ -1,7 +1,7 @@
 //! The runs of a matrix on disk, a line each: written as soon as one is over, so that whatever is
 //! interrupted can be resumed, and read again to be merged with those of other machines.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -22,6 +22,10 @@ pub struct Done {
     pub scenario_digest: String,
     /// The server's version.
     pub server: String,
+    /// The SHA-256 of its binary.
+    pub server_sha256: String,
+    /// Where the nodes ran.
+    pub runtime: String,
     /// Which of several runs of the same, from 1.
     pub round: u16,
 }
@@ -120,6 +124,20 @@ impl Results {
             merged.retain(|known| lines.iter().all(|line| line.done != known.done));
             merged.extend(lines);
         }
+        // Of a scenario that was changed meanwhile only the runs of its last text say anything.
+        let latest: BTreeMap<(String, String), String> = merged
+            .iter()
+            .map(|line| {
+                let done = &line.done;
+                let cell = (done.scenario.clone(), done.server.clone());
+                (cell, done.scenario_digest.clone())
+            })
+            .collect();
+        merged.retain(|line| {
+            let done = &line.done;
+            let cell = (done.scenario.clone(), done.server.clone());
+            latest.get(&cell) == Some(&done.scenario_digest)
+        });
         Ok(Self {
             path: PathBuf::new(),
             lines: merged,

@@ -6,11 +6,13 @@ use crate::ledger::LossScope;
 
 impl Scenario {
     /// The same drill, expecting what must not be: all is lost where nothing may be, nothing where
-    /// all was to be. Without a fault nothing is before it: then a replica too many is expected.
+    /// all was to be. Where that can't be told apart, a replica too many is expected.
     #[must_use]
     pub fn inverted(&self) -> Self {
         let mut inverted = self.clone();
-        let breaks = self.steps.iter().any(Step::is_fault);
+        // Without a fault nothing is before it, and what a stream drops by itself may be gone anyway.
+        let drops = self.streams.iter().any(|stream| stream.keeping.drops());
+        let breaks = self.steps.iter().any(Step::is_fault) && !drops;
         inverted.expect.lost = match self.expect.lost {
             LossScope::Nothing if breaks => LossScope::BeforeFault,
             LossScope::Nothing
@@ -23,6 +25,9 @@ impl Scenario {
                 stream.replicas += 1;
             }
         }
+        // How long it takes is no part of it: where all is lost there is no recovery.
+        inverted.expect.recovery_time = None;
+        inverted.expect.write_outage = None;
         // What is known of the drill says nothing of its opposite.
         inverted.expect.known.clear();
         inverted

@@ -2,6 +2,7 @@
 //! before anything starts, and every fault is pointed at.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::Path;
 use std::str::FromStr as _;
 
@@ -45,7 +46,7 @@ pub fn load(path: &Path, text: &str) -> Result<Scenario> {
         streams: Vec::new(),
         aliases: BTreeSet::new(),
         backups: BTreeMap::new(),
-        running: BTreeSet::new(),
+        running: BTreeMap::new(),
         in_memory: BTreeSet::new(),
         copies: BTreeMap::new(),
         encrypted: false,
@@ -64,7 +65,7 @@ pub(super) struct Resolver<'a> {
     /// Backups, and of which stream each is.
     pub(super) backups: BTreeMap<String, String>,
     /// Those that are being taken or restored.
-    pub(super) running: BTreeSet<String>,
+    pub(super) running: BTreeMap<String, Range<usize>>,
     /// Streams that are kept in memory.
     pub(super) in_memory: BTreeSet<String>,
     /// Copies of disks, and of which nodes.
@@ -115,6 +116,12 @@ impl Resolver<'_> {
         let mut steps = Vec::new();
         for step in &file.step {
             steps.push(self.step(step)?);
+        }
+        if let Some((name, begun)) = self.running.pop_first() {
+            let message = format!(
+                "what begins here of backup `{name}` never ends: add end_backup, end_restore or abandon"
+            );
+            return Err(self.pointer.at(begun, message));
         }
         self.add_keeping(&mut streams, &steps);
         let expect = self.expect(&file.expect, &steps)?;
@@ -291,6 +298,10 @@ impl Resolver<'_> {
         reason = "only these change a configuration"
     )]
     fn add_keeping(&self, streams: &mut [StreamSpec], steps: &[Step]) {
+        let mut fields: BTreeMap<String, _> = streams
+            .iter()
+            .map(|spec| (spec.name.clone(), spec.config.as_object().cloned()))
+            .collect();
         for step in steps {
             let (stream, changes) = match step {
                 Step::Operator(OperatorStep::Update { stream, config, .. }) => (stream, config),
@@ -302,8 +313,11 @@ impl Resolver<'_> {
                 }) => (&self.backups[backup], &changes.config),
                 _ => continue,
             };
+            let Some(Some(fields)) = fields.get_mut(stream) else {
+                continue;
+            };
             for spec in streams.iter_mut().filter(|spec| spec.name == *stream) {
-                add_keeping(&mut spec.keeping, changes);
+                add_keeping(&mut spec.keeping, fields, changes);
             }
         }
     }

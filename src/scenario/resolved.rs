@@ -110,7 +110,10 @@ pub struct KnownVerdict {
 impl Expectations {
     /// The verdict to expect of a server version: held, unless a defect is known.
     pub fn verdict_for(&self, server: &Version) -> Expected {
-        let known = self.known.iter().find(|known| known.server.matches(server));
+        // A release candidate is expected to be what the release will be.
+        let release = Version::new(server.major, server.minor, server.patch);
+        let known = self.known.iter();
+        let known = known.clone().find(|known| known.server.matches(&release));
         known.map_or(
             Expected {
                 verdict: Verdict::Held,

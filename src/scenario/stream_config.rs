@@ -180,9 +180,15 @@ fn keeping_of(fields: &Map<String, Value>) -> Keeping {
     }
 }
 
-/// Adds what a later change of the configuration makes a stream drop.
-pub(super) fn add_keeping(keeping: &mut Keeping, changes: &Map<String, Value>) {
-    let later = keeping_of(changes);
+/// Adds what a later change of the configuration makes a stream drop. The fields are all that it has
+/// by then.
+pub(super) fn add_keeping(
+    keeping: &mut Keeping,
+    fields: &mut Map<String, Value>,
+    changes: &Map<String, Value>,
+) {
+    fields.extend(changes.clone());
+    let later = keeping_of(fields);
     let least = |one: Option<u64>, other: Option<u64>| one.into_iter().chain(other).min();
     keeping.messages = least(keeping.messages, later.messages);
     keeping.bytes = least(keeping.bytes, later.bytes);
@@ -216,11 +222,34 @@ mod tests {
 
     #[test]
     fn the_tightest_limit_that_ever_was_counts() {
-        let mut all = keeping(&json!({ "max_msgs": 10 }));
+        let fields = json!({ "max_msgs": 10 });
+        let mut all = keeping(&fields);
+        let mut fields = fields.as_object().unwrap().clone();
         for (later, messages) in [(20, 10), (5, 5)] {
             let changes = json!({ "max_msgs": later });
-            add_keeping(&mut all, changes.as_object().unwrap());
+            add_keeping(&mut all, &mut fields, changes.as_object().unwrap());
             assert_eq!(all.messages, Some(messages));
+        }
+    }
+
+    #[test]
+    fn a_change_is_read_with_what_it_changes() {
+        for (fields, changes, drops) in [
+            (
+                json!({ "max_msgs": 10, "discard": "new" }),
+                json!({ "discard": "old" }),
+                true,
+            ),
+            (
+                json!({ "discard": "new" }),
+                json!({ "max_msgs": 10 }),
+                false,
+            ),
+        ] {
+            let mut all = keeping(&fields);
+            let mut fields = fields.as_object().unwrap().clone();
+            add_keeping(&mut all, &mut fields, changes.as_object().unwrap());
+            assert_eq!(all.drops(), drops, "{changes}");
         }
     }
 }

@@ -20,7 +20,7 @@ impl Resolver<'_> {
             let message = format!("there are two backups `{name}`");
             return Err(self.pointer.value(&begin.name, message));
         }
-        self.running.insert(name.clone());
+        self.running.insert(name.clone(), begin.name.span());
         Ok(TransferStep::BeginBackup {
             stream,
             name,
@@ -39,7 +39,7 @@ impl Resolver<'_> {
 
     pub(super) fn begin_restore(&mut self, begin: &written::BeginRestore) -> Result<TransferStep> {
         let name = begin.backup.get_ref();
-        if self.running.contains(name) {
+        if self.running.contains_key(name) {
             let message = format!("`{name}` is still being taken or restored: end that first");
             return Err(self.pointer.value(&begin.backup, message));
         }
@@ -57,7 +57,7 @@ impl Resolver<'_> {
             let message = "this is no restore";
             return Err(self.pointer.value(&begin.backup, message));
         };
-        self.running.insert(backup.clone());
+        self.running.insert(backup.clone(), begin.backup.span());
         Ok(TransferStep::BeginRestore {
             backup,
             changes,
@@ -87,7 +87,7 @@ impl Resolver<'_> {
     }
 
     fn no_longer_running(&mut self, name: &str, written: &Spanned<String>) -> Result<()> {
-        if self.running.remove(name) {
+        if self.running.remove(name).is_some() {
             return Ok(());
         }
         let message = format!("no earlier step began a backup `{name}`, or a restore of it");
