@@ -637,6 +637,16 @@ fn what_was_removed_may_come_back_from_a_backup() {
 }
 
 #[test]
+fn what_a_restored_stream_loses_to_an_operator_is_removed() {
+    let mut story = Story::new();
+    story.publish(1..=4).backup(4).restore(4).remove(&[2]);
+    let gone: Change = |held| held.retain(|one| one.sequence != 2);
+    let judgement = judged(LossScope::AfterBackup, &mut story, &[gone]);
+    assert_eq!(judgement.findings, [], "{judgement:?}");
+    assert_eq!(judgement.figures.removed, 1);
+}
+
+#[test]
 fn what_made_room_is_evicted_and_what_went_otherwise_is_lost() {
     let limit = || {
         keeping(Keeping {
@@ -809,6 +819,17 @@ fn a_replica_that_can_only_be_counted_has_to_agree() {
         let judgement = judge(&rules(LossScope::Nothing, 2), &story.end(&[same]));
         assert_eq!(judgement.verdict, verdict, "{judgement:?}");
     }
+    // Of a stream that was only counted nobody knows what is in it.
+    let mut story = Story::new();
+    story.publish(1..=4).event(Event::ReplicaCounted {
+        stream: S.into(),
+        node: "n9".into(),
+        messages: 4,
+        first_sequence: 1,
+        last_sequence: 4,
+    });
+    let judgement = judge(&rules(LossScope::Nothing, 1), &story.end(&[]));
+    assert_eq!(judgement.verdict, Verdict::Inconclusive, "{judgement:?}");
     // It counts as a replica, and takes the place of none.
     let mut story = Story::new();
     let judgement = judge(

@@ -206,3 +206,59 @@ fn read(path: &Path) -> Result<(Vec<Line>, u64), ResultsError> {
     }
     Ok((lines, whole as u64))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::{Figures, Judgement};
+    use crate::model::{Expected, Verdict};
+
+    fn done(digest: &str, round: u16) -> Done {
+        Done {
+            scenario: String::from("drill"),
+            scenario_digest: digest.to_owned(),
+            server: String::from("2.15.1"),
+            server_sha256: String::new(),
+            runtime: String::from("process"),
+            round,
+        }
+    }
+
+    fn run() -> RunRecord {
+        RunRecord {
+            scenario: String::from("drill"),
+            promise: String::from("M2"),
+            server: String::from("2.15.1"),
+            server_sha256: String::new(),
+            runtime: String::from("process"),
+            seed: 1,
+            judgement: Judgement {
+                verdict: Verdict::Held,
+                findings: Vec::new(),
+                figures: Figures::default(),
+            },
+            expected: Expected {
+                verdict: Verdict::Held,
+                because: None,
+                sometimes: false,
+            },
+            elapsed_seconds: 1.0,
+            evidence: "runs/1".into(),
+        }
+    }
+
+    #[test]
+    fn of_a_drill_that_was_changed_only_the_last_runs_are_merged() {
+        let home = tempfile::tempdir().unwrap();
+        let mut results = Results::open(home.path(), false).unwrap();
+        for (digest, round) in [("old", 1), ("old", 2), ("new", 1)] {
+            results.add(done(digest, round), "about", run()).unwrap();
+        }
+        let merged = Results::merge(&[home.path().to_owned()]).unwrap();
+        assert_eq!(merged.done(), BTreeSet::from([done("new", 1)]));
+        assert!(matches!(
+            Results::open(home.path(), false),
+            Err(ResultsError::NotEmpty { runs: 3, .. })
+        ));
+    }
+}

@@ -472,6 +472,14 @@ lost = "nothing"
                 "cut = { node = \"n1\", way = \"in\", clients = true }",
                 "`clients` are cut both ways or not at all",
             ),
+            (
+                "begin_backup = { stream = \"ORDERS\", as = \"b\" }",
+                "what begins here of backup `b` never ends",
+            ),
+            (
+                "end_backup = { backup = \"b\" }",
+                "no earlier step makes a backup `b`",
+            ),
             ("heal = { from = \"n1\" }", "`from` needs a `node`"),
             (
                 "fill_disk = { node = \"n1\" }",
