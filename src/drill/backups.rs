@@ -44,13 +44,20 @@ pub(super) fn backed_up(
         let names = manifest.missing_consumers.join(", ");
         return Err(broken(format!("the server left consumers out: {names}")));
     }
+    // A consumer that was saved beside the archive stands where that says after a restore.
+    let mut consumers = manifest.consumers;
+    for saved in &taken.saved_consumers {
+        let position = saved.to_consumer(manifest.last_sequence).position();
+        consumers.retain(|one| one.name != position.name);
+        consumers.push(position);
+    }
     world.name_backup(name, stream);
     world.record(Event::BackedUp {
         stream: stream.to_owned(),
         backup: name.to_owned(),
         messages: manifest.messages,
         last_sequence: manifest.last_sequence,
-        consumers: manifest.consumers,
+        consumers,
     });
     Ok(())
 }
