@@ -1,5 +1,6 @@
 //! The opposite of a scenario's expectation: a drill that holds both ways proves nothing.
 
+use super::operator_step::OperatorStep;
 use super::resolved::Scenario;
 use super::step::Step;
 use crate::ledger::LossScope;
@@ -10,9 +11,16 @@ impl Scenario {
     #[must_use]
     pub fn inverted(&self) -> Self {
         let mut inverted = self.clone();
-        // Without a fault nothing is before it, and what a stream drops by itself may be gone anyway.
+        // Without a fault nothing is before it, and what a stream drops, or an operator removes, may
+        // be gone anyway.
         let drops = self.streams.iter().any(|stream| stream.keeping.drops());
-        let breaks = self.steps.iter().any(Step::is_fault) && !drops;
+        let purges = self.steps.iter().any(|step| {
+            matches!(
+                step,
+                Step::Operator(OperatorStep::Purge { .. } | OperatorStep::DeleteMessages { .. })
+            )
+        });
+        let breaks = self.steps.iter().any(Step::is_fault) && !drops && !purges;
         inverted.expect.lost = match self.expect.lost {
             LossScope::Nothing if breaks => LossScope::BeforeFault,
             LossScope::Nothing
