@@ -12,10 +12,10 @@ pub enum Exit {
     Unexpected = 1,
     /// The command line, or a scenario file, is wrong.
     Usage = 2,
-    /// A promise was broken, or held where a known defect should have broken it; or an audit found
-    /// something.
+    /// A promise was broken, or held where a known defect should have broken it; a drill holds whatever
+    /// is expected of it; or an audit found something.
     Broken = 10,
-    /// A drill could not tell, and none was broken; or an audit found nothing as bad, and got no
+    /// A drill could not tell, and none was broken, or none ran; or an audit found nothing as bad, and got no
     /// answer to some of its questions.
     Inconclusive = 11,
     /// A backup lacks something.
