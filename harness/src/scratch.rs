@@ -170,6 +170,14 @@ fn is_abandoned(path: &Path) -> bool {
     }
 }
 
+/// Removes a directory with all that is in it, where there is one.
+pub(crate) fn remove_tree(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(io_error(format!("removing {}", path.display()))),
+    }
+}
+
 /// Copies a directory tree; symbolic links are not followed, since a server makes none.
 pub(crate) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     let failed = |what: &str, path: &Path| io_error(format!("{what} {}", path.display()));

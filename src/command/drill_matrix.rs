@@ -5,12 +5,12 @@ use std::fs;
 use std::path::Path;
 
 use futures_util::StreamExt as _;
-use lifeboat_harness::{ContainerEngine, Runtime, ServerBinary, ServerRequest, parse_version};
+use lifeboat_harness::{Runtime, ServerBinary, parse_version};
 use semver::Version;
 
-use super::drilling::{Runner, choose, exit_of};
+use super::drilling::{Runner, choose, exit_of, find_binary, find_engine};
 use super::{Failure, Outcome};
-use crate::cli::DrillMatrix;
+use crate::cli::{DrillMatrix, ServerChoice};
 use crate::exit::Exit;
 use crate::judge::RunRecord;
 use crate::matrix::{Done, Partition, Planned, Results, ResultsError, Table, plan};
@@ -36,10 +36,7 @@ pub(super) async fn run(options: DrillMatrix) -> Outcome {
         .map_err(|text: String| Failure::new(Exit::Usage, text))?;
     let earlier = options.against.as_deref().map(read_table).transpose()?;
     let runtime: Runtime = options.runtime.parse()?;
-    if runtime == Runtime::Container {
-        let engine = ContainerEngine::find().await?;
-        ui::say(&format!("container engine {}", engine.version));
-    }
+    find_engine(runtime).await?;
     let servers = find_servers(&versions, options.offline).await?;
     let planned = plan(&sources, &versions, options.repeat, partition);
     let mut results = Results::open(&options.out, options.resume)?;
@@ -144,12 +141,13 @@ async fn find_servers(
 ) -> Result<BTreeMap<Version, ServerBinary>, Failure> {
     let mut servers = BTreeMap::new();
     for version in versions {
-        let mut request = ServerRequest::from_env()?;
-        // One binary can't be several versions.
-        request.path = None;
-        request.offline |= offline;
-        request.version = Some(version.clone());
-        servers.insert(version.clone(), super::servers::locate(request).await?);
+        let choice = ServerChoice {
+            // One binary can't be several versions.
+            server: None,
+            server_version: Some(version.to_string()),
+            offline,
+        };
+        servers.insert(version.clone(), find_binary(&choice).await?);
     }
     Ok(servers)
 }

@@ -50,18 +50,15 @@ fn opposite(source: &Source) -> Source {
 
 fn line(run: &RunRecord) -> String {
     let name = &run.scenario;
-    let why = run.judgement.findings.first().map(|finding| &finding.text);
-    match (run.verdict(), why) {
-        (Verdict::Broken, _) if refuted(run).is_some() => format!(
-            "{name}: its opposite is broken: {}",
-            refuted(run).unwrap_or_default()
-        ),
-        (Verdict::Held, _) => {
-            format!("{name}: holds whatever is expected of it, and proves nothing")
-        }
-        (verdict, why) => format!(
-            "{name}: its opposite is {verdict}, which proves nothing: {}",
-            why.map_or("nothing was found", String::as_str)
+    if let Some(why) = refuted(run) {
+        return format!("{name}: its opposite is broken: {why}");
+    }
+    match run.judgement.findings.first() {
+        None => format!("{name}: holds whatever is expected of it, and proves nothing"),
+        Some(why) => format!(
+            "{name}: its opposite is {}, which proves nothing: {}",
+            run.verdict(),
+            why.text
         ),
     }
 }

@@ -105,10 +105,8 @@ pub(super) async fn find_server(
     place: &Place,
 ) -> Result<(ServerBinary, Runtime), Failure> {
     let runtime: Runtime = place.runtime.parse()?;
+    find_engine(runtime).await?;
     if runtime == Runtime::Container {
-        // Without an engine no drill can run, which is better known now.
-        let engine = ContainerEngine::find().await?;
-        ui::say(&format!("container engine {}", engine.version));
         if let Some(image) = &place.image {
             let server = identify_image(image).await?;
             check_version(choice, &server)?;
@@ -119,6 +117,16 @@ pub(super) async fn find_server(
         return Err(Failure::new(Exit::Usage, text));
     }
     Ok((find_binary(choice).await?, runtime))
+}
+
+/// Finds the container engine where one is needed: without it no drill can run, which is better known
+/// before the first.
+pub(super) async fn find_engine(runtime: Runtime) -> Result<(), Failure> {
+    if runtime == Runtime::Container {
+        let engine = ContainerEngine::find().await?;
+        ui::say(&format!("container engine {}", engine.version));
+    }
+    Ok(())
 }
 
 /// An image runs what it runs; a version that was asked for has to be that.
@@ -138,7 +146,7 @@ fn check_version(choice: &ServerChoice, server: &ServerBinary) -> Result<(), Fai
 }
 
 /// Finds the server binary, and says so when it has to be downloaded.
-async fn find_binary(choice: &ServerChoice) -> Result<ServerBinary, Failure> {
+pub(super) async fn find_binary(choice: &ServerChoice) -> Result<ServerBinary, Failure> {
     let mut request = ServerRequest::from_env()?;
     request.path.clone_from(&choice.server);
     request.offline |= choice.offline;

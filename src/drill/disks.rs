@@ -8,7 +8,7 @@ use std::path::Path;
 use lifeboat_harness::{Node, NodeState, StoreArea};
 
 use super::failure::impossible;
-use super::faults::names_of;
+use super::faults::{freeze, names_of, thaw};
 use super::network::choose_all;
 use super::steps::Outcome;
 use super::world::World;
@@ -26,24 +26,10 @@ pub(super) async fn copy(world: &World<'_>, choices: &[NodeChoice], name: &str) 
         copy: name.to_owned(),
         nodes: names.clone(),
     });
-    let mut frozen = Vec::new();
-    let mut outcome = Ok(());
-    for node in &nodes {
-        if matches!(node.state(), Ok(NodeState::Running)) {
-            outcome = node.pause().await.map_err(impossible);
-            if outcome.is_err() {
-                break;
-            }
-            frozen.push(node);
-        }
-    }
-    if outcome.is_ok() {
-        outcome = copy_all(world, &nodes, name).await;
-    }
+    let frozen = freeze(&nodes).await?;
+    let copied = copy_all(world, &nodes, name).await;
     // Whatever went wrong, nobody stays frozen.
-    for node in frozen {
-        outcome = node.resume().await.map_err(impossible).and(outcome);
-    }
+    let outcome = thaw(&frozen, copied).await;
     world.record(Event::Copied {
         copy: name.to_owned(),
     });

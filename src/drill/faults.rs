@@ -87,17 +87,11 @@ pub(super) async fn kill_all(world: &World<'_>, wipe: bool) -> Outcome {
         },
         node: names.clone(),
     });
-    let ended = end_as_one(world, &nodes).await;
+    let frozen = freeze(&nodes).await?;
+    let ended = end_all(&nodes).await;
     if ended.is_err() {
-        // Nobody stays frozen.
-        for node in nodes
-            .iter()
-            .filter(|node| matches!(node.state(), Ok(NodeState::Paused)))
-        {
-            node.resume().await.map_err(impossible)?;
-        }
+        return thaw(&frozen, ended).await;
     }
-    ended?;
     if wipe {
         for node in &nodes {
             wiped(world, node).await?;
@@ -107,10 +101,32 @@ pub(super) async fn kill_all(world: &World<'_>, wipe: bool) -> Outcome {
     Ok(())
 }
 
-async fn end_as_one(world: &World<'_>, nodes: &[Node<'_>]) -> Outcome {
-    for node in world.cluster.running() {
-        node.pause().await.map_err(impossible)?;
+/// Freezes those servers that run: all of them, or none.
+pub(super) async fn freeze<'n, 'a>(nodes: &'n [Node<'a>]) -> Result<Vec<&'n Node<'a>>, Failure> {
+    let mut frozen = Vec::new();
+    for node in nodes {
+        if !matches!(node.state(), Ok(NodeState::Running)) {
+            continue;
+        }
+        match node.pause().await {
+            Ok(()) => frozen.push(node),
+            Err(error) => thaw(&frozen, Err(impossible(error))).await?,
+        }
     }
+    Ok(frozen)
+}
+
+/// Lets servers that were frozen run on, and says how what was done meanwhile ended.
+pub(super) async fn thaw(frozen: &[&Node<'_>], mut outcome: Outcome) -> Outcome {
+    for node in frozen {
+        if matches!(node.state(), Ok(NodeState::Paused)) {
+            outcome = node.resume().await.map_err(impossible).and(outcome);
+        }
+    }
+    outcome
+}
+
+async fn end_all(nodes: &[Node<'_>]) -> Outcome {
     for node in nodes {
         node.kill().await.map_err(impossible)?;
     }

@@ -1,18 +1,20 @@
 //! Backups and restores that run beside the steps of a drill.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
 use super::backups::{backed_up, options_of, restored};
-use super::failure::{broken, by_engine, impossible};
+use super::failure::{Failure, broken, by_engine, impossible};
 use super::steps::Outcome;
 use super::world::World;
 use crate::backup::{
-    BackupOptions, BackupSummary, Progress, RestoreSummary, back_up_stream, restore_stream,
+    BackupError, BackupOptions, BackupSummary, Progress, RestoreSummary, back_up_stream,
+    restore_stream,
 };
 use crate::jetstream::{RestoreTuning, SnapshotOptions};
 use crate::ledger::Event;
@@ -24,34 +26,33 @@ const BEGUN_WITHIN: Duration = Duration::from_secs(60);
 /// drill needs.
 const SLOW_CHUNK: usize = 16 << 10;
 
-type Result<T> = std::result::Result<T, crate::backup::BackupError>;
-
 /// A backup or restore under way; it ends when this is dropped.
-pub(super) enum Transfer {
-    Backup {
-        stream: String,
-        work: JoinSet<Result<BackupSummary>>,
-    },
-    Restore {
-        stream: String,
-        work: JoinSet<Result<RestoreSummary>>,
-    },
+pub(super) struct Transfer {
+    stream: String,
+    work: JoinSet<Result<Done, BackupError>>,
 }
 
-/// Tells when the first content comes, or goes.
+/// What came of it.
+enum Done {
+    Taken(Box<BackupSummary>),
+    Restored(RestoreSummary),
+}
+
+/// Tells when the first content comes, or goes, which is in one phase of a transfer.
 struct Begun {
-    content: watch::Sender<bool>,
     phase: &'static str,
-    current: watch::Sender<&'static str>,
+    is_in_phase: AtomicBool,
+    content: watch::Sender<bool>,
 }
 
 impl Progress for Begun {
     fn phase(&self, name: &'static str, _total: Option<u64>) {
-        self.current.send_replace(name);
+        self.is_in_phase
+            .store(name == self.phase, Ordering::Relaxed);
     }
 
     fn done(&self, steps: u64) {
-        if steps > 0 && *self.current.borrow() == self.phase {
+        if steps > 0 && self.is_in_phase.load(Ordering::Relaxed) {
             self.content.send_replace(true);
         }
     }
@@ -62,9 +63,9 @@ impl Begun {
     fn in_phase(phase: &'static str) -> (Self, watch::Receiver<bool>) {
         let (content, seen) = watch::channel(false);
         let begun = Self {
-            content,
             phase,
-            current: watch::Sender::new(""),
+            is_in_phase: AtomicBool::new(false),
+            content,
         };
         (begun, seen)
     }
@@ -100,11 +101,12 @@ async fn begin_backup(world: &World<'_>, stream: &str, name: &str, slow: bool) -
     let (target, from) = (world.evidence.backup(name), stream.to_owned());
     let mut work = JoinSet::new();
     work.spawn(async move {
-        back_up_stream(&connection, &from, &target, options, Arc::new(begun)).await
+        let taking = back_up_stream(&connection, &from, &target, options, Arc::new(begun));
+        taking.await.map(|taken| Done::Taken(Box::new(taken)))
     });
     under_way(seen, &mut work).await?;
     let stream = stream.to_owned();
-    world.begin_transfer(name, Transfer::Backup { stream, work });
+    world.begin_transfer(name, Transfer { stream, work });
     Ok(())
 }
 
@@ -135,23 +137,24 @@ async fn begin_restore(
     let mut work = JoinSet::new();
     work.spawn(async move {
         let never = std::future::pending();
-        restore_stream(&connection, &source, &options, &begun, never).await
+        let restoring = restore_stream(&connection, &source, &options, &begun, never);
+        restoring.await.map(Done::Restored)
     });
     under_way(seen, &mut work).await?;
-    world.begin_transfer(backup, Transfer::Restore { stream, work });
+    world.begin_transfer(backup, Transfer { stream, work });
     Ok(())
 }
 
 /// Waits for the first content. What is refused is told as where nothing runs beside; what is over
 /// before any content came can't be disturbed.
-async fn under_way<T: 'static>(
+async fn under_way(
     mut seen: watch::Receiver<bool>,
-    work: &mut JoinSet<Result<T>>,
+    work: &mut JoinSet<Result<Done, BackupError>>,
 ) -> Outcome {
     match timeout(BEGUN_WITHIN, seen.wait_for(|begun| *begun)).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(_)) => {
-            finished(work.join_next().await)?.map_err(by_engine)?;
+            finished(work.join_next().await)?;
             Err(impossible("it was over before any content came"))
         }
         Err(_) => Err(impossible(format!("no content came in {BEGUN_WITHIN:?}"))),
@@ -159,18 +162,16 @@ async fn under_way<T: 'static>(
 }
 
 async fn end(world: &World<'_>, name: &str, within: Duration) -> Outcome {
-    let transfer = running(world, name)?;
+    let Transfer { stream, mut work } = running(world, name)?;
     let ended = async {
-        match transfer {
-            Transfer::Backup { stream, mut work } => {
-                let taken = finished(work.join_next().await)?.map_err(by_engine)?;
+        match finished(work.join_next().await)? {
+            Done::Taken(taken) => {
                 if taken.attempts > 1 {
                     world.note(format!("it was taken {} times", taken.attempts));
                 }
-                backed_up(world, &stream, name, taken)
+                backed_up(world, &stream, name, *taken)
             }
-            Transfer::Restore { stream, mut work } => {
-                let summary = finished(work.join_next().await)?.map_err(by_engine)?;
+            Done::Restored(summary) => {
                 restored(world, stream, name, &summary);
                 Ok(())
             }
@@ -184,40 +185,29 @@ async fn end(world: &World<'_>, name: &str, within: Duration) -> Outcome {
 
 /// Whether it was still at work is told: one that was over could not be given up.
 async fn abandon(world: &World<'_>, name: &str) -> Outcome {
-    match running(world, name)? {
-        Transfer::Backup { work, .. } => vanish(work).await,
-        Transfer::Restore { work, .. } => vanish(work).await,
-    }
-}
-
-async fn vanish<T: 'static>(mut work: JoinSet<Result<T>>) -> Outcome {
+    let mut work = running(world, name)?.work;
     match work.try_join_next() {
         None => {
             work.shutdown().await;
             Ok(())
         }
-        Some(joined) => {
-            finished(Some(joined))?.map_err(by_engine)?;
+        joined => {
+            finished(joined)?;
             Err(impossible("it was over already"))
         }
     }
 }
 
-fn running(
-    world: &World<'_>,
-    name: &str,
-) -> std::result::Result<Transfer, super::failure::Failure> {
+fn running(world: &World<'_>, name: &str) -> Result<Transfer, Failure> {
     world
         .end_transfer(name)
         .ok_or_else(|| impossible(format!("nothing of backup `{name}` is under way")))
 }
 
 /// What a task gave, which must not panic unseen.
-fn finished<T>(
-    joined: Option<std::result::Result<T, tokio::task::JoinError>>,
-) -> std::result::Result<T, super::failure::Failure> {
+fn finished(joined: Option<Result<Result<Done, BackupError>, JoinError>>) -> Result<Done, Failure> {
     match joined {
-        Some(Ok(done)) => Ok(done),
+        Some(Ok(done)) => done.map_err(by_engine),
         Some(Err(error)) => Err(impossible(error)),
         None => Err(impossible("it never ran")),
     }

@@ -1,7 +1,7 @@
 //! What the stages and steps of a drill share.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lifeboat_harness::{Cluster, ServerBinary};
 use semver::Version;
@@ -129,28 +129,22 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn begin_transfer(&self, backup: &str, transfer: Transfer) {
-        let mut transfers = self
-            .transfers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        transfers.insert(backup.to_owned(), transfer);
+        self.transfers().insert(backup.to_owned(), transfer);
+    }
+
+    pub(super) fn end_transfer(&self, backup: &str) -> Option<Transfer> {
+        self.transfers().remove(backup)
     }
 
     /// Ends whatever backups and restores a drill has left under way.
     pub(super) fn drop_transfers(&self) {
-        let mut transfers = self
-            .transfers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        transfers.clear();
+        self.transfers().clear();
     }
 
-    pub(super) fn end_transfer(&self, backup: &str) -> Option<Transfer> {
-        let mut transfers = self
-            .transfers
+    fn transfers(&self) -> MutexGuard<'_, BTreeMap<String, Transfer>> {
+        self.transfers
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        transfers.remove(backup)
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn with_names<T>(&self, use_names: impl FnOnce(&mut Names) -> T) -> T {

@@ -38,35 +38,10 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sample::run;
     use super::*;
-    use crate::judge::{Figures, Judgement, RunRecord};
+    use crate::judge::RunRecord;
     use crate::model::Expected;
-
-    fn run(server: &str, verdict: Verdict, recovery: f64) -> RunRecord {
-        RunRecord {
-            scenario: String::from("drill"),
-            promise: String::from("M2"),
-            server: server.to_owned(),
-            server_sha256: String::new(),
-            runtime: String::from("process"),
-            seed: 1,
-            judgement: Judgement {
-                verdict,
-                findings: Vec::new(),
-                figures: Figures {
-                    recovery_seconds: Some(recovery),
-                    ..Figures::default()
-                },
-            },
-            expected: Expected {
-                verdict: Verdict::Held,
-                because: None,
-                sometimes: false,
-            },
-            elapsed_seconds: 20.0,
-            evidence: "runs/1".into(),
-        }
-    }
 
     fn table(runs: &[RunRecord]) -> Table {
         Table::of(runs.iter().map(|run| ("what it shows", run)))

@@ -4,6 +4,8 @@
 mod change;
 mod plan;
 mod results;
+#[cfg(test)]
+mod sample;
 mod table;
 
 pub use change::Change;

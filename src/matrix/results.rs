@@ -209,9 +209,9 @@ fn read(path: &Path) -> Result<(Vec<Line>, u64), ResultsError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sample::run;
     use super::*;
-    use crate::judge::{Figures, Judgement};
-    use crate::model::{Expected, Verdict};
+    use crate::model::Verdict;
 
     fn done(digest: &str, round: u16) -> Done {
         Done {
@@ -224,35 +224,13 @@ mod tests {
         }
     }
 
-    fn run() -> RunRecord {
-        RunRecord {
-            scenario: String::from("drill"),
-            promise: String::from("M2"),
-            server: String::from("2.15.1"),
-            server_sha256: String::new(),
-            runtime: String::from("process"),
-            seed: 1,
-            judgement: Judgement {
-                verdict: Verdict::Held,
-                findings: Vec::new(),
-                figures: Figures::default(),
-            },
-            expected: Expected {
-                verdict: Verdict::Held,
-                because: None,
-                sometimes: false,
-            },
-            elapsed_seconds: 1.0,
-            evidence: "runs/1".into(),
-        }
-    }
-
     #[test]
     fn of_a_drill_that_was_changed_only_the_last_runs_are_merged() {
         let home = tempfile::tempdir().unwrap();
         let mut results = Results::open(home.path(), false).unwrap();
         for (digest, round) in [("old", 1), ("old", 2), ("new", 1)] {
-            results.add(done(digest, round), "about", run()).unwrap();
+            let run = run("2.15.1", Verdict::Held, 1.0);
+            results.add(done(digest, round), "about", run).unwrap();
         }
         let merged = Results::merge(&[home.path().to_owned()]).unwrap();
         assert_eq!(merged.done(), BTreeSet::from([done("new", 1)]));

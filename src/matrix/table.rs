@@ -95,31 +95,26 @@ impl Range {
 }
 
 impl Cell {
-    /// The verdict of all runs; none when they differ.
-    pub fn verdict(&self) -> Option<Verdict> {
+    /// The verdicts that there were, and how often.
+    pub fn verdicts(&self) -> impl Iterator<Item = (Verdict, usize)> {
         let counts = [
             (Verdict::Held, self.held),
             (Verdict::Broken, self.broken),
             (Verdict::Inconclusive, self.inconclusive),
         ];
-        let all = counts.into_iter().find(|(_, count)| *count == self.runs);
+        counts.into_iter().filter(|(_, count)| *count > 0)
+    }
+
+    /// The verdict of all runs; none when they differ.
+    pub fn verdict(&self) -> Option<Verdict> {
+        let all = self.verdicts().find(|(_, count)| *count == self.runs);
         all.map(|(verdict, _)| verdict)
     }
 
     /// Whether every run had the verdict to be expected.
     pub fn is_as_expected(&self) -> bool {
-        let counts = [
-            (Verdict::Held, self.held),
-            (Verdict::Broken, self.broken),
-            (Verdict::Inconclusive, self.inconclusive),
-        ];
-        let seen = counts.into_iter().filter(|(_, count)| *count > 0);
-        let mut seen = seen.map(|(verdict, _)| verdict);
-        if self.expected.sometimes {
-            seen.all(|verdict| self.expected.is_met_by(verdict))
-        } else {
-            seen.eq([self.expected.verdict])
-        }
+        self.verdicts()
+            .all(|(verdict, _)| self.expected.is_met_by(verdict))
     }
 
     fn of(runs: &[&RunRecord]) -> Option<Self> {

@@ -120,14 +120,8 @@ fn span(range: Range, digits: usize) -> String {
 }
 
 fn remark(row: &Row, version: &str, cell: &Cell) -> String {
-    let seen = [
-        (Verdict::Held, cell.held),
-        (Verdict::Broken, cell.broken),
-        (Verdict::Inconclusive, cell.inconclusive),
-    ];
-    let seen: Vec<_> = seen
-        .iter()
-        .filter(|(_, count)| *count > 0)
+    let seen: Vec<_> = cell
+        .verdicts()
         .map(|(verdict, count)| format!("{verdict} {count} of {}", cell.runs))
         .collect();
     let mut text = format!(

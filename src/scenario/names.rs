@@ -103,6 +103,21 @@ impl Resolver<'_> {
         ))
     }
 
+    /// The name of a backup that a step takes, and the stream it is of.
+    pub(super) fn new_backup(
+        &mut self,
+        backup: &Spanned<String>,
+        stream: &Spanned<String>,
+    ) -> Result<(String, String)> {
+        let name = self.pointer.word(backup, "a backup's name")?;
+        let stream = self.known_stream(stream)?;
+        if self.backups.insert(name.clone(), stream.clone()).is_some() {
+            let message = format!("there are two backups `{name}`");
+            return Err(self.pointer.value(backup, message));
+        }
+        Ok((name, stream))
+    }
+
     pub(super) fn known_backup(&self, backup: &Spanned<String>) -> Result<String> {
         self.known(backup, self.backups.keys(), "backup")
     }

@@ -2,11 +2,14 @@
 
 use lifeboat_harness::{KNOWN_VERSIONS, parse_version};
 
+use toml::Spanned;
+
 use super::diagnostic::{Diagnostic, meant};
 use super::operator_step::OperatorStep;
 use super::resolve::Resolver;
 use super::step::{RestoreChanges, Step};
 use super::stream_config::Place;
+use super::written::Config;
 use super::written_step as written;
 
 type Result<T> = std::result::Result<T, Diagnostic>;
@@ -89,25 +92,37 @@ impl Resolver<'_> {
     }
 
     pub(super) fn restore(&self, restore: &written::Restore) -> Result<Step> {
-        let backup = self.known_backup(&restore.backup)?;
-        let replicas = match &restore.replicas {
+        Ok(Step::Restore {
+            backup: self.known_backup(&restore.backup)?,
+            changes: self.restore_changes(
+                restore.replicas.as_ref(),
+                &restore.config,
+                restore.if_exists.as_ref(),
+            )?,
+            fails: restore.fails,
+        })
+    }
+
+    pub(super) fn restore_changes(
+        &self,
+        replicas: Option<&Spanned<i64>>,
+        config: &Config,
+        if_exists: Option<&Spanned<String>>,
+    ) -> Result<RestoreChanges> {
+        let replicas = match replicas {
             Some(replicas) => Some(self.pointer.count(replicas, 1..=5, "replicas")?),
             None => None,
         };
-        let replace = match &restore.if_exists {
+        let replace = match if_exists {
             Some(what) => {
                 (self.pointer).choice(what, &IF_EXISTS, "what to do with a stream that exists")?
             }
             None => false,
         };
-        Ok(Step::Restore {
-            backup,
-            changes: RestoreChanges {
-                replicas,
-                config: self.fields(&restore.config, Place::Restore)?,
-                replace,
-            },
-            fails: restore.fails,
+        Ok(RestoreChanges {
+            replicas,
+            config: self.fields(config, Place::Restore)?,
+            replace,
         })
     }
 }

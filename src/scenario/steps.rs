@@ -142,12 +142,7 @@ impl Resolver<'_> {
     }
 
     fn backup(&mut self, backup: &written::Backup) -> Result<Step> {
-        let name = self.pointer.word(&backup.name, "a backup's name")?;
-        let stream = self.known_stream(&backup.stream)?;
-        if self.backups.insert(name.clone(), stream.clone()).is_some() {
-            let message = format!("there are two backups `{name}`");
-            return Err(self.pointer.value(&backup.name, message));
-        }
+        let (name, stream) = self.new_backup(&backup.name, &backup.stream)?;
         Ok(Step::Backup {
             stream,
             name,

@@ -6,7 +6,6 @@ use toml::Spanned;
 
 use super::diagnostic::Diagnostic;
 use super::resolve::Resolver;
-use super::step::Step;
 use super::transfer_step::TransferStep;
 use super::written_step as written;
 
@@ -14,12 +13,7 @@ type Result<T> = std::result::Result<T, Diagnostic>;
 
 impl Resolver<'_> {
     pub(super) fn begin_backup(&mut self, begin: &written::BeginBackup) -> Result<TransferStep> {
-        let name = self.pointer.word(&begin.name, "a backup's name")?;
-        let stream = self.known_stream(&begin.stream)?;
-        if self.backups.insert(name.clone(), stream.clone()).is_some() {
-            let message = format!("there are two backups `{name}`");
-            return Err(self.pointer.value(&begin.name, message));
-        }
+        let (name, stream) = self.new_backup(&begin.name, &begin.stream)?;
         self.running.insert(name.clone(), begin.name.span());
         Ok(TransferStep::BeginBackup {
             stream,
@@ -43,20 +37,8 @@ impl Resolver<'_> {
             let message = format!("`{name}` is still being taken or restored: end that first");
             return Err(self.pointer.value(&begin.backup, message));
         }
-        let restore = written::Restore {
-            backup: begin.backup.clone(),
-            replicas: begin.replicas.clone(),
-            config: begin.config.clone(),
-            if_exists: None,
-            fails: false,
-        };
-        let Step::Restore {
-            backup, changes, ..
-        } = self.restore(&restore)?
-        else {
-            let message = "this is no restore";
-            return Err(self.pointer.value(&begin.backup, message));
-        };
+        let backup = self.known_backup(&begin.backup)?;
+        let changes = self.restore_changes(begin.replicas.as_ref(), &begin.config, None)?;
         self.running.insert(backup.clone(), begin.backup.span());
         Ok(TransferStep::BeginRestore {
             backup,

@@ -125,10 +125,7 @@ impl Volume {
         });
         let packed = packing.await.map_err(failed(doing()))?;
         let packed = packed.map_err(failed(doing()))?;
-        let through = self.through(shared).await?;
-        let uploaded = upload(shared.engine.docker(), through.name(), VOLUME, packed).await;
-        through.end(shared).await?;
-        uploaded.map_err(failed(doing()))
+        self.unpack(shared, packed, doing()).await
     }
 
     /// Adds what a local directory holds to the store, at that place in it.
@@ -138,10 +135,14 @@ impl Volume {
         let packing = tokio::task::spawn_blocking(move || archive::pack(&from, &place));
         let packed = packing.await.map_err(failed(doing()))?;
         let packed = packed.map_err(io_error(doing()))?;
+        self.unpack(shared, packed, doing()).await
+    }
+
+    async fn unpack(&self, shared: &Shared, packed: Vec<u8>, doing: String) -> Result<()> {
         let through = self.through(shared).await?;
         let uploaded = upload(shared.engine.docker(), through.name(), VOLUME, packed).await;
         through.end(shared).await?;
-        uploaded.map_err(failed(doing()))
+        uploaded.map_err(failed(doing))
     }
 
     /// Packs a directory of the volume, by its path in a container, when no node's container

@@ -23,7 +23,7 @@ use super::{Addresses, Host, NO_DISK_SIZE, NodeKey, Routing, Signal, StoreArea, 
 use crate::config::{ClusterSettings, NodeSettings, Placement, Ports, render};
 use crate::error::{Error, Result, io_error};
 use crate::fault::Fault;
-use crate::scratch::copy_tree;
+use crate::scratch::{copy_tree, remove_tree};
 use crate::wait::{Probe, until};
 
 /// How long a server may take until it listens; usually some 30 ms.
@@ -293,11 +293,7 @@ impl Host for ProcessHost {
             self.disks.set_read_only(&self.store(key), false).await?;
             self.disks.unmount(&self.disk(key)).await?;
         }
-        let path = self.area(key, area);
-        match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other.map_err(io_error(format!("removing {}", path.display()))),
-        }
+        remove_tree(&self.area(key, area))
     }
 
     async fn fill_disk(&self, key: NodeKey) -> Result<()> {
@@ -337,10 +333,7 @@ impl Host for ProcessHost {
         self.disks.mount(&self.disk(key)).await?;
         let (from, to) = (from.to_owned(), self.area(key, area));
         tokio::task::spawn_blocking(move || {
-            match fs::remove_dir_all(&to) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                other => other.map_err(io_error(format!("removing {}", to.display())))?,
-            }
+            remove_tree(&to)?;
             copy_tree(&from, &to)
         })
         .await
