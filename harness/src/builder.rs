@@ -1,6 +1,6 @@
 //! What a cluster should be, before it is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ pub const MAX_NODES: usize = 15;
 #[derive(Debug, Clone)]
 pub struct ClusterBuilder {
     pub(crate) nodes: usize,
+    pub(crate) node_prefix: String,
+    pub(crate) node_servers: BTreeMap<usize, ServerBinary>,
     pub(crate) name: Option<String>,
     pub(crate) account: String,
     pub(crate) server: Option<ServerRequest>,
@@ -40,6 +42,8 @@ impl Default for ClusterBuilder {
     fn default() -> Self {
         Self {
             nodes: 3,
+            node_prefix: String::from("n"),
+            node_servers: BTreeMap::new(),
             name: None,
             account: String::from("APP"),
             server: None,
@@ -65,6 +69,23 @@ impl ClusterBuilder {
     #[must_use]
     pub fn nodes(mut self, nodes: usize) -> Self {
         self.nodes = nodes;
+        self
+    }
+
+    /// What nodes' names begin with, `n` unless said otherwise, so that those of two clusters can be
+    /// told apart.
+    #[must_use]
+    pub fn node_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.node_prefix = prefix.into();
+        self
+    }
+
+    /// The server that one node runs, by its number from 1, where it is another than the cluster's: a
+    /// cluster of mixed versions. See [`Fault::OtherServer`].
+    #[must_use]
+    pub fn node_server(mut self, number: usize, server: ServerBinary) -> Self {
+        self.node_servers.insert(number, server);
+        self.needs.insert(Fault::OtherServer);
         self
     }
 
@@ -216,6 +237,16 @@ impl ClusterBuilder {
         if !(1..=MAX_NODES).contains(&self.nodes) {
             return Err(Error::BadCluster(format!(
                 "{} nodes; expected 1 to {MAX_NODES}",
+                self.nodes
+            )));
+        }
+        if let Some(number) = self
+            .node_servers
+            .keys()
+            .find(|number| !(1..=self.nodes).contains(number))
+        {
+            return Err(Error::BadCluster(format!(
+                "a server for node {number}, but there are only {}",
                 self.nodes
             )));
         }

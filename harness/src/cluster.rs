@@ -102,6 +102,7 @@ impl Cluster {
         }
         let (system, user) = (new_user(SYSTEM_ACCOUNT), new_user(&builder.account));
         let settings = ClusterSettings {
+            node_prefix: builder.node_prefix,
             name: builder
                 .name
                 .unwrap_or_else(|| format!("lifeboat-{}", random_word())),
@@ -129,7 +130,11 @@ impl Cluster {
         };
         for index in 0..builder.nodes {
             let tags = builder.tags.get(index).cloned().unwrap_or_default();
-            cluster.add_slot(&format!("n{}", index + 1), tags).await?;
+            let name = cluster.settings.node_name(index + 1);
+            cluster.check_name(&name)?;
+            cluster.add_slot(&name, tags).await?;
+            let server = builder.node_servers.get(&(index + 1)).cloned();
+            cluster.slot(&name, |slot| slot.binary = server)?;
         }
         Ok(cluster)
     }
@@ -189,7 +194,7 @@ impl Cluster {
         let name = {
             let slots = self.slots();
             (slots.len() + 1..)
-                .map(|number| format!("n{number}"))
+                .map(|number| self.settings.node_name(number))
                 .find(|name| slots.iter().all(|slot| slot.name != *name))
                 .expect("there are more numbers than nodes")
         };

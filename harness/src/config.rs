@@ -21,6 +21,8 @@ pub struct Credentials {
 #[derive(Debug, Clone)]
 pub(crate) struct ClusterSettings {
     pub(crate) name: String,
+    /// What nodes' names begin with.
+    pub(crate) node_prefix: String,
     /// One server by itself: with a `cluster` block but no route, JetStream would not start.
     pub(crate) standalone: bool,
     pub(crate) system: Credentials,
@@ -30,6 +32,13 @@ pub(crate) struct ClusterSettings {
     /// The key of encryption at rest.
     pub(crate) key: Option<String>,
     pub(crate) extra: String,
+}
+
+impl ClusterSettings {
+    /// The name that the n-th node has when nobody gives it another.
+    pub(crate) fn node_name(&self, number: usize) -> String {
+        format!("{}{number}", self.node_prefix)
+    }
 }
 
 /// What one node is, whatever runtime it runs in.
@@ -44,6 +53,8 @@ pub(crate) struct NodeSettings {
     pub(crate) advertise: String,
     /// The server to run, if it is another than the cluster's.
     pub(crate) program: Option<PathBuf>,
+    /// The key of encryption at rest, if it is another than the cluster's; none at all when empty.
+    pub(crate) key: Option<String>,
 }
 
 /// Where a runtime puts a node.
@@ -108,7 +119,8 @@ pub(crate) fn render(
     if let Some(domain) = &cluster.domain {
         lines.push(format!("  domain: {}", quote(domain)));
     }
-    if let Some(key) = &cluster.key {
+    let key = node.key.as_ref().or(cluster.key.as_ref());
+    if let Some(key) = key.filter(|key| !key.is_empty()) {
         lines.push(format!("  cipher: chachapoly\n  key: {}", quote(key)));
     }
     lines.push(String::from("}"));
@@ -183,6 +195,7 @@ mod tests {
         };
         let cluster = ClusterSettings {
             name: String::from("C"),
+            node_prefix: String::from("n"),
             standalone: false,
             system: user("SYS"),
             accounts: vec![user("APP")],
@@ -197,6 +210,7 @@ mod tests {
             routes: vec![String::from("127.0.0.1:7"), String::from("127.0.0.1:8")],
             advertise: String::from("127.0.0.1:9"),
             program: None,
+            key: None,
         };
         let text = render(
             &cluster,

@@ -211,6 +211,23 @@ impl<'a> Node<'a> {
         self.cluster.launch(key).await
     }
 
+    /// Has a stopped node find another key of encryption at rest in its configuration when it starts
+    /// again, or none: as after a secret was lost, or rotated by mistake. See
+    /// [`ClusterBuilder::encrypted_at_rest`].
+    ///
+    /// [`ClusterBuilder::encrypted_at_rest`]: crate::ClusterBuilder::encrypted_at_rest
+    ///
+    /// # Errors
+    /// [`Error::IllegalTransition`] unless it is stopped.
+    pub async fn set_encryption_key(&self, key: Option<&str>) -> Result<()> {
+        let _verb = self.cluster.verb().await;
+        self.expect("change the key of", &[NodeState::Stopped])?;
+        // Nobody has an empty key: it stands for none.
+        let key = key.unwrap_or_default().to_owned();
+        self.cluster
+            .slot(&self.name, |slot| slot.encryption = Some(key))
+    }
+
     /// The server that it runs, or ran last.
     ///
     /// # Errors

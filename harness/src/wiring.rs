@@ -26,6 +26,8 @@ pub(crate) struct Slot {
     pub(crate) tags: Vec<String>,
     /// The server it runs, if it is another than the cluster's.
     pub(crate) binary: Option<ServerBinary>,
+    /// The key it encrypts with, if it is another than the cluster's; none when empty.
+    pub(crate) encryption: Option<String>,
     /// Removed from the meta group: nobody lists it as a route any more.
     pub(crate) removed: bool,
 }
@@ -154,6 +156,7 @@ impl Cluster {
             routes,
             advertise,
             program: own.binary.as_ref().map(|binary| binary.path.clone()),
+            key: own.encryption.clone(),
         }
     }
 
@@ -190,6 +193,7 @@ impl Cluster {
             addresses: None,
             tags,
             binary: None,
+            encryption: None,
             removed: false,
         });
         Ok(key)

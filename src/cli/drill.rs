@@ -145,7 +145,8 @@ pub struct DrillMerge {
     /// Write matrix.json, matrix.md and junit.xml into this directory
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Write the table into this file, without the places of evidence, to be kept
+    /// Write the table into this file, without the places of evidence, to be kept; where it is there
+    /// already, these runs are added to those in it
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
     /// Mark what has changed since an earlier matrix

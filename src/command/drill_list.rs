@@ -28,7 +28,7 @@ fn entry(source: &Source) -> Value {
         "about": scenario.about,
         "core": source.is_core(),
         "servers": scenario.servers.as_ref().map(ToString::to_string),
-        "nodes": scenario.nodes,
+        "nodes": scenario.cluster.nodes,
         "steps": scenario.steps.len(),
     })
 }

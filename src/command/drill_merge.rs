@@ -11,7 +11,13 @@ pub(super) fn run(options: &DrillMerge) -> Outcome {
     let earlier = options.against.as_deref().map(read_table).transpose()?;
     let results = Results::merge(&options.directories)?;
     if let Some(file) = &options.record {
-        let kept = Table::of(results.runs()).without_evidence();
+        let new = Table::of(results.runs());
+        let kept = if file.exists() {
+            read_table(file)?.joined_with(new)
+        } else {
+            new
+        };
+        let kept = kept.without_evidence();
         let mut text = serde_json::to_string_pretty(&kept)?;
         text.push('\n');
         fs::write(file, text)?;

@@ -120,18 +120,24 @@ pub(super) fn options_of(changes: &RestoreChanges) -> RestoreOptions {
     }
 }
 
-/// Puts a backup's stream into the store of an ended server, by way of a copy of that store.
+/// Puts a backup's stream into the store of an ended server, by way of a copy of that store. Into that of
+/// a cluster's node, which `lifeboat extract` refuses, it is put as an operator with `tar` would.
 pub(super) async fn extract(world: &World<'_>, backup: &str, choice: &NodeChoice) -> Outcome {
     let Some(stream) = world.backed_up_stream(backup) else {
         return Err(impossible(format!("there is no backup `{backup}`")));
     };
     let node = chosen(world, choice).await?;
     let store = world.evidence.store("extracted", node.name());
-    let found = node.copy_store(&StoreArea::All, &store).await;
-    if !found.map_err(impossible)? {
+    let is_alone = world.cluster().nodes().len() == 1;
+    let has_store = is_alone
+        && node
+            .copy_store(&StoreArea::All, &store)
+            .await
+            .map_err(impossible)?;
+    if !has_store {
         fs::create_dir_all(&store).map_err(impossible)?;
     }
-    let account = world.cluster.credentials().account.clone();
+    let account = world.cluster().credentials().account.clone();
     let options = ExtractOptions {
         account: account.clone(),
         new_account: true,
@@ -148,12 +154,18 @@ pub(super) async fn extract(world: &World<'_>, backup: &str, choice: &NodeChoice
         stream: stream.clone(),
         backup: backup.to_owned(),
     });
-    let put = node.put_store(&StoreArea::All, &store).await;
-    put.map_err(impossible)?;
     let area = StoreArea::Stream {
-        account,
+        account: account.clone(),
         stream: stream.clone(),
     };
+    let put = if is_alone {
+        node.put_store(&StoreArea::All, &store).await
+    } else {
+        let own = store.join("jetstream").join(account);
+        let own = own.join("streams").join(&stream);
+        node.put_store(&area, &own).await
+    };
+    put.map_err(impossible)?;
     let back = world.evidence.store("extracted-back", node.name());
     if !node.copy_store(&area, &back).await.map_err(impossible)? {
         return Err(impossible(format!("{} has no {stream}", node.name())));

@@ -14,7 +14,7 @@ const TOLD_WITHIN: Duration = Duration::from_secs(30);
 
 /// Finds the node a step is about, now.
 pub(super) async fn choose(world: &World<'_>, choice: &NodeChoice) -> Result<String, Failure> {
-    let cluster = world.cluster;
+    let cluster = world.cluster();
     match choice {
         NodeChoice::Named(name) => Ok(name.clone()),
         NodeChoice::Alias(alias) => world
@@ -57,7 +57,7 @@ pub(super) async fn choose(world: &World<'_>, choice: &NodeChoice) -> Result<Str
 /// Who holds a stream; asked until a leader answers.
 pub(super) async fn members(world: &World<'_>, stream: &str) -> Result<StreamMembers, Failure> {
     until(TOLD_WITHIN, || async {
-        match world.cluster.stream_members(stream).await {
+        match world.cluster().stream_members(stream).await {
             Ok(members) if members.leader.is_some() => Probe::Ready(members),
             Ok(_) => Probe::Pending(format!("{stream} has no leader")),
             Err(error) => Probe::Pending(error.to_string()),

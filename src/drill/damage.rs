@@ -26,13 +26,13 @@ pub(super) async fn damage(
     harm: Harm,
 ) -> Outcome {
     let name = choose(world, choice).await?;
-    if world.cluster.node(&name).state().map_err(impossible)? != NodeState::Stopped {
+    if world.cluster().node(&name).state().map_err(impossible)? != NodeState::Stopped {
         let text = format!("{name} runs: only a stopped node's disk can be damaged");
         return Err(impossible(text));
     }
     let node = fault(world, choice, &name, FaultKind::Damage).await?;
     let number = world.next_damage();
-    let mut random = fastrand::Rng::with_seed(world.seed ^ number);
+    let mut random = fastrand::Rng::with_seed(world.recorder.seed ^ number);
     let copy = |what: &str| world.evidence.store(&format!("{what}-{number}"), &name);
     let (area, copied) = (area_of(world, target), copy("damaged"));
     if !node.copy_store(&area, &copied).await.map_err(impossible)? {
@@ -55,7 +55,7 @@ pub(super) async fn damage(
 fn area_of(world: &World<'_>, target: &DamageTarget) -> StoreArea {
     match target {
         DamageTarget::Stream { stream, .. } => StoreArea::Stream {
-            account: world.cluster.credentials().account.clone(),
+            account: world.cluster().credentials().account.clone(),
             stream: stream.clone(),
         },
         DamageTarget::MetaGroup => StoreArea::MetaGroup,

@@ -18,9 +18,12 @@ use crate::scenario::NodeChoice;
 /// Copies disks aside. Servers that run are frozen meanwhile, all before the first is copied, so
 /// that the copies are of one moment: what a crash of them all would leave.
 pub(super) async fn copy(world: &World<'_>, choices: &[NodeChoice], name: &str) -> Outcome {
-    world.cluster.check_alive().await.map_err(impossible)?;
+    world.cluster().check_alive().await.map_err(impossible)?;
     let names = choose_all(world, choices).await?;
-    let nodes: Vec<_> = names.iter().map(|name| world.cluster.node(name)).collect();
+    let nodes: Vec<_> = names
+        .iter()
+        .map(|name| world.cluster().node(name))
+        .collect();
     world.note(format!("the disk of {}", names_of(&nodes)));
     world.record(Event::Copying {
         copy: name.to_owned(),
@@ -50,9 +53,12 @@ async fn copy_all(world: &World<'_>, nodes: &[Node<'_>], name: &str) -> Outcome 
 
 /// Puts ended servers' disks back as they were copied.
 pub(super) async fn roll_back(world: &World<'_>, choices: &[NodeChoice], copy: &str) -> Outcome {
-    world.cluster.check_alive().await.map_err(impossible)?;
+    world.cluster().check_alive().await.map_err(impossible)?;
     let names = choose_all(world, choices).await?;
-    let nodes: Vec<_> = names.iter().map(|name| world.cluster.node(name)).collect();
+    let nodes: Vec<_> = names
+        .iter()
+        .map(|name| world.cluster().node(name))
+        .collect();
     for node in &nodes {
         if !world.evidence.copy(copy, node.name()).is_dir() {
             let text = format!("`{copy}` has no disk of {}", node.name());

@@ -19,7 +19,7 @@ pub(super) async fn fault<'a>(
     fault: FaultKind,
 ) -> Result<Node<'a>, Failure> {
     // A server that died by itself is no fault of ours, and can't be hit by one.
-    world.cluster.check_alive().await.map_err(impossible)?;
+    world.cluster().check_alive().await.map_err(impossible)?;
     let node = choose(world, choice).await?;
     world.name_node(alias, &node);
     world.note(format!("{choice} is {node}"));
@@ -27,7 +27,7 @@ pub(super) async fn fault<'a>(
         fault,
         node: node.clone(),
     });
-    Ok(world.cluster.node(&node))
+    Ok(world.cluster().node(&node))
 }
 
 pub(super) fn done(world: &World<'_>, node: &Node<'_>) -> Outcome {
@@ -72,8 +72,8 @@ async fn wiped(world: &World<'_>, node: &Node<'_>) -> Outcome {
 
 /// Ends all servers as one: frozen first, so that nobody sees the others go.
 pub(super) async fn kill_all(world: &World<'_>, wipe: bool) -> Outcome {
-    world.cluster.check_alive().await.map_err(impossible)?;
-    let mut nodes = world.cluster.nodes();
+    world.cluster().check_alive().await.map_err(impossible)?;
+    let mut nodes = world.cluster().nodes();
     nodes.retain(|node| !matches!(node.state(), Ok(NodeState::Stopped)));
     if nodes.is_empty() {
         return Err(impossible("no server runs"));
@@ -135,7 +135,7 @@ async fn end_all(nodes: &[Node<'_>]) -> Outcome {
 
 /// Starts all servers that ended.
 pub(super) async fn start_all(world: &World<'_>) -> Outcome {
-    let mut nodes = world.cluster.nodes();
+    let mut nodes = world.cluster().nodes();
     nodes.retain(|node| matches!(node.state(), Ok(NodeState::Stopped)));
     if nodes.is_empty() {
         return Err(impossible("no server has ended"));
@@ -242,5 +242,5 @@ pub(super) async fn chosen<'a>(
     choice: &NodeChoice,
 ) -> Result<Node<'a>, Failure> {
     let node = choose(world, choice).await?;
-    Ok(world.cluster.node(&node))
+    Ok(world.cluster().node(&node))
 }

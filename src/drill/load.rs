@@ -7,10 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use lifeboat_harness::wait::pause_for;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::clients::Clients;
 use super::watch::{Tally, Watcher};
 use crate::jetstream::{Connection, Delivery, OutgoingMessage, PullConsumer, RequestError};
 use crate::ledger::{AckOutcome, Event, Ledger, PublishOutcome};
@@ -33,22 +34,20 @@ const AFTER_TROUBLE: Duration = Duration::from_millis(100);
 /// What every task of the load needs.
 #[derive(Clone)]
 pub(super) struct Recorder {
-    pub(super) connection: Connection,
+    pub(super) clients: Clients,
     pub(super) ledger: Arc<Ledger>,
     pub(super) tally: Arc<Tally>,
     pub(super) watcher: Arc<dyn Watcher>,
+    /// Every random choice follows from it.
+    pub(super) seed: u64,
 }
 
 /// Publishes to one stream. Every message is different, and follows from the seed.
 #[derive(Clone)]
 pub(super) struct Publisher {
     recorder: Recorder,
-    /// One for every node the cluster began with, so that a node which hangs or is cut off
-    /// stops its own clients only.
-    clients: Arc<[Connection]>,
     stream: StreamSpec,
     payload_bytes: usize,
-    seed: u64,
     counter: Arc<AtomicU64>,
     /// What became of this stream's messages alone.
     tally: Arc<Tally>,
@@ -63,19 +62,11 @@ pub(super) struct RunningLoad {
 }
 
 impl Publisher {
-    pub(super) fn new(
-        recorder: Recorder,
-        clients: Arc<[Connection]>,
-        stream: &StreamSpec,
-        load: Load,
-        seed: u64,
-    ) -> Self {
+    pub(super) fn new(recorder: Recorder, stream: &StreamSpec, load: Load) -> Self {
         Self {
             recorder,
-            clients,
             stream: stream.clone(),
             payload_bytes: load.payload_bytes,
-            seed,
             counter: Arc::default(),
             tally: Arc::default(),
         }
@@ -122,7 +113,7 @@ impl Publisher {
     }
 
     fn message(&self, number: u64) -> (String, OutgoingMessage) {
-        let mut random = fastrand::Rng::with_seed(self.seed ^ number.rotate_left(32));
+        let mut random = fastrand::Rng::with_seed(self.recorder.seed ^ number.rotate_left(32));
         let mut payload = vec![0; self.payload_bytes];
         random.fill(&mut payload);
         let id = format!("{}-{number}", self.stream.name);
@@ -145,7 +136,8 @@ impl Publisher {
     pub(super) async fn publish_many(&self, count: u64, within: Duration) -> u64 {
         let mut acknowledged = 0;
         // Across batches: whatever one client could not publish, another does.
-        let mut clients = self.clients.iter().cycle();
+        let clients = self.recorder.clients.publishing();
+        let mut clients = clients.iter().cycle();
         let publishing = async {
             while acknowledged < count {
                 let missing = usize::try_from(count - acknowledged).unwrap_or(usize::MAX);
@@ -169,27 +161,19 @@ impl Publisher {
     async fn publish_at(self, rate: u32, mut stop: watch::Receiver<bool>) {
         let mut ticks = interval(Duration::from_secs(1) / rate);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let room = (IN_FLIGHT / self.clients.len()).max(1);
-        let clients: Vec<_> = self
-            .clients
-            .iter()
-            .map(|client| (client.clone(), Arc::new(Semaphore::new(room))))
-            .collect();
-        let mut turns = clients.iter().cycle();
+        let mut others = self.recorder.clients.watch();
+        let mut turns = Turns::of(&others.borrow_and_update().publishing);
         let mut under_way = JoinSet::new();
         loop {
             tokio::select! {
                 _ = stop.changed() => break,
+                Ok(()) = others.changed() => {
+                    turns = Turns::of(&others.borrow_and_update().publishing);
+                }
                 _ = ticks.tick() => {}
             }
             while under_way.try_join_next().is_some() {}
-            // The next client with room: one whose node hangs is passed over.
-            let mut candidates = turns.by_ref().take(clients.len());
-            let free = candidates.find_map(|(client, room)| {
-                let place = Arc::clone(room).try_acquire_owned().ok()?;
-                Some((client.clone(), place))
-            });
-            let Some((client, place)) = free else {
+            let Some((client, place)) = turns.free() else {
                 under_way.join_next().await;
                 continue;
             };
@@ -200,6 +184,35 @@ impl Publisher {
             });
         }
         while under_way.join_next().await.is_some() {}
+    }
+}
+
+/// Clients that publish in turn, each with room for so many messages under way.
+struct Turns {
+    clients: Vec<(Connection, Arc<Semaphore>)>,
+    next: usize,
+}
+
+impl Turns {
+    fn of(clients: &[Connection]) -> Self {
+        let room = (IN_FLIGHT / clients.len().max(1)).max(1);
+        let with_room = |client: &Connection| (client.clone(), Arc::new(Semaphore::new(room)));
+        Self {
+            clients: clients.iter().map(with_room).collect(),
+            next: 0,
+        }
+    }
+
+    /// The next client with room: one whose node hangs is passed over.
+    fn free(&mut self) -> Option<(Connection, OwnedSemaphorePermit)> {
+        for _ in 0..self.clients.len() {
+            let (client, room) = &self.clients[self.next % self.clients.len()];
+            self.next = self.next.wrapping_add(1);
+            if let Ok(place) = Arc::clone(room).try_acquire_owned() {
+                return Some((client.clone(), place));
+            }
+        }
+        None
     }
 }
 
@@ -241,11 +254,10 @@ impl RunningLoad {
         }
         for stream in streams {
             for name in &stream.consumers {
-                let consumer = recorder.connection.consumer(&stream.name, name);
                 let task = consume(
                     recorder.clone(),
                     stream.name.clone(),
-                    consumer,
+                    name.clone(),
                     consuming.clone(),
                 );
                 running.consumers.spawn(task);
@@ -269,13 +281,9 @@ impl RunningLoad {
 }
 
 /// Pulls and acknowledges until told to stop. Trouble is waited out: in a disaster it is normal.
-async fn consume(
-    recorder: Recorder,
-    stream: String,
-    consumer: PullConsumer,
-    stop: watch::Receiver<bool>,
-) {
+async fn consume(recorder: Recorder, stream: String, name: String, stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
+        let consumer = recorder.clients.asking().consumer(&stream, &name);
         let Ok(batch) = consumer.pull(BATCH, PULL_FOR).await else {
             pause_for(AFTER_TROUBLE).await;
             continue;

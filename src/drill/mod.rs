@@ -3,6 +3,8 @@
 
 mod backups;
 mod choice;
+mod clients;
+mod clusters;
 mod damage;
 mod disks;
 mod evidence;

@@ -43,7 +43,7 @@ impl Sides {
         } else {
             (nodes, others)
         };
-        let between = world.cluster.between(&one, &other);
+        let between = world.cluster().between(&one, &other);
         let between = between.map_err(impossible)?;
         Ok(if self.clients && !swapped {
             between.with_clients()
@@ -56,7 +56,7 @@ impl Sides {
         if !self.from.is_empty() {
             return self.from.clone();
         }
-        let all = world.cluster.nodes();
+        let all = world.cluster().nodes();
         let others = all.iter().map(|node| node.name().to_owned());
         others.filter(|name| !self.nodes.contains(name)).collect()
     }
@@ -115,7 +115,7 @@ async fn broken_between(
     fault: FaultKind,
 ) -> Result<Sides, Failure> {
     // A server that died by itself is no fault of ours.
-    world.cluster.check_alive().await.map_err(impossible)?;
+    world.cluster().check_alive().await.map_err(impossible)?;
     let sides = Sides::choose(world, network).await?;
     if let (Some(alias), [node]) = (alias, &*sides.nodes) {
         world.name_node(alias, node);
@@ -135,7 +135,7 @@ fn over(world: &World<'_>, sides: &Sides) {
 
 pub(super) async fn heal(world: &World<'_>, network: Option<&NetworkPart>) -> Outcome {
     let Some(network) = network else {
-        world.cluster.heal().await;
+        world.cluster().heal().await;
         return Ok(());
     };
     let sides = Sides::choose(world, network).await?;
@@ -153,7 +153,7 @@ pub(super) async fn elect(
     let old = choose(world, not).await?;
     let began = Instant::now();
     let elected = until(within, || async {
-        match world.cluster.stream_members(stream).await {
+        match world.cluster().stream_members(stream).await {
             Ok(members) => match members.leader {
                 Some(leader) if leader != old => Probe::Ready(leader),
                 leader => Probe::Pending(format!("leader {leader:?}")),
@@ -180,7 +180,7 @@ pub(super) async fn refuse(
         return Err(impossible(format!("nobody publishes to {stream}")));
     };
     let url = node.client_url().map_err(impossible)?;
-    let client = connect(world.cluster, vec![url])
+    let client = connect(world.cluster(), vec![url])
         .await
         .map_err(impossible)?;
     let began = Instant::now();

@@ -9,13 +9,14 @@ use semver::Version;
 use serde_json::{Map, Value};
 
 use super::choice::choose;
+use super::clusters::KEY;
 use super::failure::{Failure, broken, by_operator, impossible};
 use super::faults::chosen;
 use super::steps::Outcome;
 use super::world::World;
 use crate::jetstream::Connection;
 use crate::ledger::Event;
-use crate::scenario::NodeChoice;
+use crate::scenario::{Key, NodeChoice};
 
 /// How many messages are deleted at once.
 const DELETIONS: usize = 32;
@@ -35,15 +36,28 @@ pub(super) async fn upgrade(
 ) -> Outcome {
     let node = chosen(world, choice).await?;
     world.name_node(alias, node.name());
-    let Some(server) = world.servers.get(to) else {
-        return Err(impossible(format!("there is no server {to}")));
-    };
+    let server = world.clusters.servers().get(to).map_err(impossible)?;
     let before = node.binary().map_err(impossible)?.version;
     if node.state().map_err(impossible)? == NodeState::Running {
         node.stop().await.map_err(impossible)?;
     }
     node.start_with(server).await.map_err(impossible)?;
     world.note(format!("{} runs {to}, and ran {before}", node.name()));
+    Ok(())
+}
+
+/// Has ended servers find another key of encryption at rest, or none, when they start again.
+pub(super) async fn rekey(world: &World<'_>, choices: &[NodeChoice], key: Key) -> Outcome {
+    for choice in choices {
+        let node = chosen(world, choice).await?;
+        let another = format!("{KEY}-another");
+        let key = match key {
+            Key::Own => Some(KEY),
+            Key::Another => Some(another.as_str()),
+            Key::None => None,
+        };
+        node.set_encryption_key(key).await.map_err(impossible)?;
+    }
     Ok(())
 }
 
@@ -181,7 +195,7 @@ pub(super) async fn stream_peer_remove(
 ) -> Outcome {
     let node = choose(world, choice).await?;
     world.note(format!("{choice} is {node}"));
-    let removed = world.cluster.stream_peer_remove(stream, &node).await;
+    let removed = world.cluster().stream_peer_remove(stream, &node).await;
     removed.map_err(by_operator)
 }
 
@@ -195,7 +209,7 @@ pub(super) async fn meta_rescue(
 ) -> Outcome {
     let node = choose(world, choice).await?;
     let rescued = until(NOTICED_WITHIN, || async {
-        match world.cluster.meta_rescue(&node, quorum).await {
+        match world.cluster().meta_rescue(&node, quorum).await {
             Err(HarnessError::Refused {
                 err_code: RESCUE_NOT_APPLIED,
                 description,
@@ -210,7 +224,11 @@ pub(super) async fn meta_rescue(
 }
 
 pub(super) async fn meta_step_down(world: &World<'_>) -> Outcome {
-    let leader = world.cluster.step_down_meta().await.map_err(by_operator)?;
+    let leader = world
+        .cluster()
+        .step_down_meta()
+        .await
+        .map_err(by_operator)?;
     world.note(format!("{leader} leads the meta group now"));
     Ok(())
 }

@@ -92,7 +92,7 @@ pub(super) async fn settle(world: &World<'_>) -> Vec<(StreamSpec, Vec<String>)> 
     for stream in &world.scenario.streams {
         let name = &stream.name;
         let settled = until(SETTLED_WITHIN, || {
-            whole_replicas(world.cluster, stream, stream.replicas)
+            whole_replicas(world.cluster(), stream, stream.replicas)
         })
         .await;
         if let Err(timed_out) = settled {
@@ -101,9 +101,9 @@ pub(super) async fn settle(world: &World<'_>) -> Vec<(StreamSpec, Vec<String>)> 
             ));
         }
         bounds(world, name).await;
-        let copies = copies(world.cluster, name).await.unwrap_or_default();
-        let members = match world.cluster.stream_members(name).await {
-            Ok(members) => live(world.cluster, &members),
+        let copies = copies(world.cluster(), name).await.unwrap_or_default();
+        let members = match world.cluster().stream_members(name).await {
+            Ok(members) => live(world.cluster(), &members),
             Err(HarnessError::Refused { err_code, .. }) if err_code == STREAM_NOT_FOUND => {
                 world.record(Event::StreamGone {
                     stream: name.clone(),
@@ -171,13 +171,13 @@ async fn read_one(
     node: &str,
 ) -> Result<(StreamDirectory, Option<String>), String> {
     let stream = &spec.name;
-    let handle = world.cluster.node(node);
+    let handle = world.cluster().node(node);
     let state = handle.state().map_err(|error| error.to_string())?;
     if state != NodeState::Stopped {
         return Err(format!("the node is still {state}"));
     }
     let area = StoreArea::Stream {
-        account: world.cluster.credentials().account.clone(),
+        account: world.cluster().credentials().account.clone(),
         stream: stream.clone(),
     };
     let target = world.evidence.store(stream, node);

@@ -29,8 +29,10 @@ impl Cost {
     pub fn of(scenario: &Scenario) -> Self {
         let added = scenario.steps.iter();
         let added = added.filter(|step| matches!(step, Step::AddNode { .. }));
-        let servers = scenario.nodes + added.count();
-        let disk = scenario.disk_bytes.unwrap_or_default() >> 20;
+        let begun: usize = scenario.clusters().map(|cluster| cluster.nodes).sum();
+        let servers = begun + added.count();
+        let disks = scenario.clusters().filter_map(|cluster| cluster.disk_bytes);
+        let disk = disks.max().unwrap_or_default() >> 20;
         let disk = usize::try_from(disk).unwrap_or(usize::MAX);
         Self {
             servers,

@@ -1,29 +1,27 @@
 //! The drill itself: its stages in their order, and nothing else.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat_harness::wait::{Probe, until};
-use lifeboat_harness::{
-    Cluster, Error as HarnessError, Fault, Runtime, ServerBinary, ServerRequest, ServerSource,
-};
-use semver::Version;
+use lifeboat_harness::{Runtime, ServerBinary};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::clients::{ClientSet, Clients};
+use super::clusters::{Clusters, OtherServers};
 use super::evidence::Evidence;
 use super::load::{Publisher, Recorder, RunningLoad};
 use super::watch::{Tally, Watcher};
-use super::world::{World, connect};
+use super::world::World;
 use super::{replicas, served, steps};
 use crate::jetstream::Connection;
 use crate::judge::{Judgement, Rules, RunRecord, StreamRules, judge};
 use crate::ledger::{Event, Ledger, LedgerError, StepEnd, read_ledger};
-use crate::scenario::{OperatorStep, Scenario, Source, Step, StreamSpec};
+use crate::scenario::{Scenario, Source, StreamSpec};
 
 /// How long a fresh cluster may take to make a stream.
 const MADE_WITHIN: Duration = Duration::from_secs(30);
@@ -85,15 +83,16 @@ pub async fn run_drill(
     let (evidence, ledger) =
         Evidence::create(&settings.evidence_root, source, &server.version.to_string())?;
     let ledger = Arc::new(ledger);
+    let began_at = OffsetDateTime::now_utc()
+        .format(&Rfc3339)
+        .unwrap_or_default();
     ledger.record(Event::Began {
         scenario: scenario.name.clone(),
         server: server.version.to_string(),
         server_sha256: server.sha256.clone(),
         runtime: settings.runtime.to_string(),
         seed,
-        at: OffsetDateTime::now_utc()
-            .format(&Rfc3339)
-            .unwrap_or_default(),
+        at: began_at.clone(),
     });
     if let Err(reason) = rehearse(scenario, settings, seed, &evidence, &ledger, watcher).await {
         ledger.record(Event::Aborted { reason });
@@ -103,6 +102,8 @@ pub async fn run_drill(
     let record = RunRecord {
         scenario: scenario.name.clone(),
         promise: scenario.promise.clone(),
+        drill_digest: source.drill_digest(),
+        began_at,
         server: server.version.to_string(),
         server_sha256: server.sha256.clone(),
         runtime: settings.runtime.to_string(),
@@ -162,39 +163,36 @@ async fn rehearse(
     watcher: Arc<dyn Watcher>,
 ) -> Result<(), String> {
     // Before anything starts: a server that can't be had is known now, not half-way.
-    let servers = other_servers(scenario, settings.offline).await?;
-    watcher.stage(&format!("starting {} nodes", scenario.nodes));
-    let cluster = start_cluster(scenario, settings, evidence).await?;
-    let connection = connect(&cluster, cluster.client_urls()).await?;
-    let clients = clients_of(&cluster).await?;
+    let servers = OtherServers::find(scenario, settings.offline).await?;
+    let nodes: usize = scenario.clusters().map(|cluster| cluster.nodes).sum();
+    watcher.stage(&format!("starting {nodes} nodes"));
+    let clusters = Clusters::start(scenario, settings, servers, evidence).await?;
+    let set = ClientSet::open(clusters.first()).await?;
     for stream in &scenario.streams {
-        make_stream(&connection, stream).await?;
+        make_stream(&set.asking, stream).await?;
     }
     ledger.record(Event::Ready);
     let recorder = Recorder {
-        connection,
+        clients: Clients::new(set),
         ledger: Arc::clone(ledger),
         tally: Arc::new(Tally::default()),
         watcher: Arc::clone(&watcher),
+        seed,
     };
     let publishers: Vec<_> = scenario
         .streams
         .iter()
-        .map(|stream| {
-            let clients = Arc::clone(&clients);
-            Publisher::new(recorder.clone(), clients, stream, scenario.load, seed)
-        })
+        .map(|stream| Publisher::new(recorder.clone(), stream, scenario.load))
         .collect();
     let mut load = RunningLoad::start(&recorder, &scenario.streams, &publishers, scenario.load);
-    let mut world = World::new(scenario, &cluster, evidence, recorder, publishers);
-    world.seed = seed;
-    world.servers = servers;
+    let world = World::new(scenario, &clusters, evidence, recorder, publishers);
 
     for (index, step) in scenario.steps.iter().enumerate() {
         // After a step that failed the next ones would judge something else.
         if steps::carry_out(&world, index + 1, step).await != StepEnd::Done {
             // The step that heals the network may never have come; what each replica holds is
             // looked at all the same.
+            let cluster = world.cluster();
             if cluster.reachable().len() < cluster.running().len() {
                 world.note(String::from("the network is healed, to end the drill"));
             }
@@ -209,7 +207,7 @@ async fn rehearse(
     load.end_consuming().await;
     watcher.stage("letting replicas become equal, then reading each from its disk");
     // A server that died by itself was no part of the scenario.
-    if let Err(error) = cluster.check_alive().await {
+    if let Err(error) = clusters.check_alive().await {
         ledger.record(Event::Aborted {
             reason: error.to_string(),
         });
@@ -221,117 +219,14 @@ async fn rehearse(
         }
     }
     holders.retain(|(stream, _)| !served::is_on_no_disk(&world, stream));
-    let stopped = cluster.stop_all().await.map_err(|error| error.to_string());
-    let copied = cluster.copy_evidence(&evidence.nodes()).await;
+    let stopped = clusters.stop_all().await;
+    let copied = clusters.copy_evidence(&evidence.nodes()).await;
     if let Err(error) = copied {
         world.note(format!("not all logs could be copied: {error}"));
     }
     stopped?;
     replicas::read(&world, holders).await;
     Ok(())
-}
-
-async fn start_cluster(
-    scenario: &Scenario,
-    settings: &DrillSettings,
-    evidence: &Evidence,
-) -> Result<Cluster, String> {
-    let server = &settings.server;
-    let mut builder = Cluster::builder()
-        .nodes(scenario.nodes)
-        .runtime(settings.runtime)
-        .needs(scenario.steps.iter().filter_map(needs));
-    builder = if server.source == ServerSource::Image {
-        builder.found(server.clone())
-    } else {
-        // Looked at again: the file may have been replaced meanwhile.
-        builder.server(ServerRequest {
-            path: Some(server.path.clone()),
-            version: Some(server.version.clone()),
-            ..ServerRequest::default()
-        })
-    };
-    if scenario.encrypted {
-        // Whoever has the evidence may read it.
-        builder = builder.encrypted_at_rest("lifeboat");
-    }
-    for tags in &scenario.tags {
-        builder = builder.tags(tags);
-    }
-    if let Some(interval) = &scenario.sync_interval {
-        builder = builder.sync_interval(interval);
-    }
-    if let Some(bytes) = scenario.disk_bytes {
-        builder = builder.disk_size(bytes);
-    }
-    match builder.start().await {
-        Ok(cluster) => Ok(cluster),
-        Err(HarnessError::StartFailed {
-            evidence: kept,
-            source,
-        }) => {
-            evidence.adopt(&kept);
-            Err(format!("the cluster did not start: {source}"))
-        }
-        Err(error) => Err(format!("the cluster did not start: {error}")),
-    }
-}
-
-/// What a step needs of the runtime.
-fn needs(step: &Step) -> Option<Fault> {
-    match step {
-        Step::Cut { .. } | Step::Delay { .. } | Step::Heal { .. } => Some(Fault::Network),
-        Step::FillDisk { .. } | Step::FreeDisk { .. } => Some(Fault::FullDisk),
-        Step::ReadOnly { .. } | Step::Writable { .. } => Some(Fault::ReadOnlyStore),
-        Step::LimitMemory { .. } => Some(Fault::MemoryLimit),
-        Step::Publish { .. } | Step::Run { .. } | Step::Kill { .. } | Step::Stop { .. } => None,
-        Step::Pause { .. } | Step::Resume { .. } | Step::Start { .. } => None,
-        Step::AddNode { .. } | Step::PeerRemove { .. } | Step::StepDown { .. } => None,
-        Step::Unavailable { .. } | Step::Wait { .. } | Step::NoReplacement { .. } => None,
-        Step::Backup { .. } | Step::DeleteStream { .. } | Step::Restore { .. } => None,
-        Step::Elect { .. } | Step::Refuse { .. } => None,
-        Step::StartFails { .. } | Step::Ends { .. } => None,
-        Step::Operator(OperatorStep::Upgrade { .. }) => Some(Fault::OtherServer),
-        Step::Operator(_) | Step::Disk(_) | Step::Transfer(_) => None,
-    }
-}
-
-/// The servers of other versions that nodes are to run, found or fetched.
-async fn other_servers(
-    scenario: &Scenario,
-    offline: bool,
-) -> Result<BTreeMap<Version, ServerBinary>, String> {
-    let mut servers = BTreeMap::new();
-    for step in &scenario.steps {
-        let Step::Operator(OperatorStep::Upgrade { to, .. }) = step else {
-            continue;
-        };
-        if servers.contains_key(to) {
-            continue;
-        }
-        let from_env = ServerRequest::from_env().map_err(|error| error.to_string())?;
-        let request = ServerRequest {
-            path: None,
-            version: Some(to.clone()),
-            offline: from_env.offline || offline,
-            ..from_env
-        };
-        let located = tokio::task::spawn_blocking(move || request.locate()).await;
-        let located = located.map_err(|error| error.to_string())?;
-        servers.insert(to.clone(), located.map_err(|error| error.to_string())?);
-    }
-    Ok(servers)
-}
-
-/// A client for every node, which goes to the others only when it loses its own.
-async fn clients_of(cluster: &Cluster) -> Result<Arc<[Connection]>, String> {
-    let mut urls = cluster.client_urls();
-    let mut clients = Vec::new();
-    for _ in 0..urls.len() {
-        clients.push(connect(cluster, urls.clone()).await?);
-        urls.rotate_left(1);
-    }
-    Ok(clients.into())
 }
 
 /// Makes a stream and its consumers; tried again while a fresh cluster still settles.

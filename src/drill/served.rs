@@ -11,7 +11,7 @@ use crate::scenario::StreamSpec;
 
 /// Whether a stream's replicas can't be read from disks.
 pub(super) fn is_on_no_disk(world: &World<'_>, stream: &StreamSpec) -> bool {
-    stream.in_memory || world.scenario.encrypted
+    stream.in_memory || world.is_encrypted()
 }
 
 /// Reads the replicas of a stream while its servers still run.
@@ -63,7 +63,7 @@ async fn read_leader(world: &World<'_>, stream: &str, node: &str) -> Result<(), 
             message: message.fingerprint(),
         });
     }
-    let members = world.cluster.stream_members(stream).await;
+    let members = world.cluster().stream_members(stream).await;
     let members = members.map_err(|error| error.to_string())?;
     if members.leader.as_deref() != Some(node) {
         return Err(String::from("it led no longer when all was read"));
@@ -79,11 +79,11 @@ async fn read_leader(world: &World<'_>, stream: &str, node: &str) -> Result<(), 
 
 /// Asks a follower's server how much it holds.
 async fn count(world: &World<'_>, stream: &str, node: &str) -> Result<(), String> {
-    let monitor = world.cluster.node(node).monitor();
+    let monitor = world.cluster().node(node).monitor();
     let monitor = monitor.map_err(|error| error.to_string())?;
     let view = monitor.jetstream().await;
     let view = view.map_err(|error| error.to_string())?;
-    let account = &world.cluster.credentials().account;
+    let account = &world.cluster().credentials().account;
     let Some(own) = view.stream(account, stream) else {
         return Err(String::from("it says nothing of the stream"));
     };

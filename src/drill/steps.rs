@@ -8,7 +8,7 @@ use super::choice::{choose, members};
 use super::failure::{Failure, broken, by_harness, impossible};
 use super::observe::{copies, live, whole_replicas};
 use super::world::World;
-use super::{backups, damage, disks, faults, network, operator, transfers};
+use super::{backups, clusters, damage, disks, faults, network, operator, transfers};
 use crate::ledger::{Event, StepEnd};
 use crate::scenario::{DiskStep, OperatorStep, Step};
 
@@ -103,7 +103,7 @@ async fn perform(world: &World<'_>, step: &Step) -> Outcome {
         Step::AddNode { alias } => add_node(world, alias).await,
         Step::PeerRemove { node, .. } => {
             let node = choose(world, node).await?;
-            world.cluster.peer_remove(&node).await.map_err(by_harness)
+            world.cluster().peer_remove(&node).await.map_err(by_harness)
         }
         Step::StepDown { stream } => step_down(world, stream).await,
         Step::Unavailable { stream, within } => unavailable(world, stream, *within).await,
@@ -162,6 +162,8 @@ async fn operate(world: &World<'_>, step: &OperatorStep) -> Outcome {
         OperatorStep::MetaStepDown => operator::meta_step_down(world).await,
         OperatorStep::KillAll { wipe } => faults::kill_all(world, *wipe).await,
         OperatorStep::StartAll => faults::start_all(world).await,
+        OperatorStep::FailOver => clusters::fail_over(world).await,
+        OperatorStep::Rekey { nodes, key } => operator::rekey(world, nodes, *key).await,
     }
 }
 
@@ -179,14 +181,14 @@ async fn publish(world: &World<'_>, stream: &str, messages: u64) -> Outcome {
 }
 
 async fn add_node(world: &World<'_>, alias: &str) -> Outcome {
-    let node = world.cluster.add_node().await.map_err(by_harness)?;
+    let node = world.cluster().add_node().await.map_err(by_harness)?;
     world.name_node(alias, node.name());
     world.note(format!("{} joined", node.name()));
     Ok(())
 }
 
 async fn step_down(world: &World<'_>, stream: &str) -> Outcome {
-    let leader = world.cluster.step_down_stream(stream).await;
+    let leader = world.cluster().step_down_stream(stream).await;
     let leader = leader.map_err(by_harness)?;
     world.note(format!("{leader} leads {stream} now"));
     Ok(())
@@ -225,7 +227,7 @@ async fn wait(world: &World<'_>, stream: &str, replicas: usize, within: Duration
     let Some(spec) = world.stream(stream) else {
         return Err(impossible(format!("there is no stream {stream}")));
     };
-    let seen = until(within, || whole_replicas(world.cluster, spec, replicas)).await;
+    let seen = until(within, || whole_replicas(world.cluster(), spec, replicas)).await;
     seen.map_err(|timed_out: TimedOut| broken(timed_out))?;
     world.record(Event::Recovered {
         stream: stream.to_owned(),
@@ -247,11 +249,11 @@ async fn no_replacement(world: &World<'_>, stream: &str, watched: Duration) -> O
     let mut looks = 0_u32;
     while began.elapsed() < watched {
         pause_for(LOOK_EVERY.min(watched)).await;
-        let Ok(mut holders) = copies(world.cluster, stream).await else {
+        let Ok(mut holders) = copies(world.cluster(), stream).await else {
             continue;
         };
-        if let Ok(members) = world.cluster.stream_members(stream).await {
-            holders.extend(live(world.cluster, &members));
+        if let Ok(members) = world.cluster().stream_members(stream).await {
+            holders.extend(live(world.cluster(), &members));
             looks += 1;
         }
         if let Some(new) = holders.iter().find(|name| !known.contains(name)) {
@@ -260,7 +262,7 @@ async fn no_replacement(world: &World<'_>, stream: &str, watched: Duration) -> O
         }
     }
     // A spare that died meanwhile could not have become a replica.
-    world.cluster.check_alive().await.map_err(impossible)?;
+    world.cluster().check_alive().await.map_err(impossible)?;
     if looks == 0 {
         return Err(impossible(format!("{stream} never told who holds it")));
     }

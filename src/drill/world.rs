@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use lifeboat_harness::{Cluster, ServerBinary};
-use semver::Version;
+use lifeboat_harness::Cluster;
 
+use super::clusters::Clusters;
 use super::evidence::Evidence;
 use super::load::{Publisher, Recorder};
 use super::transfers::Transfer;
@@ -16,14 +16,10 @@ use crate::scenario::{Scenario, StreamSpec};
 /// A drill under way.
 pub(super) struct World<'a> {
     pub(super) scenario: &'a Scenario,
-    pub(super) cluster: &'a Cluster,
+    pub(super) clusters: &'a Clusters,
     pub(super) evidence: &'a Evidence,
     pub(super) recorder: Recorder,
     pub(super) publishers: Vec<Publisher>,
-    /// Every random choice follows from it.
-    pub(super) seed: u64,
-    /// Other servers that nodes are to run.
-    pub(super) servers: BTreeMap<Version, ServerBinary>,
     /// Nodes that steps have named, and backups with the stream each is of.
     names: Mutex<Names>,
     /// Backups and restores under way, by the backup's name.
@@ -57,22 +53,32 @@ pub(super) async fn connect(cluster: &Cluster, servers: Vec<String>) -> Result<C
 impl<'a> World<'a> {
     pub(super) fn new(
         scenario: &'a Scenario,
-        cluster: &'a Cluster,
+        clusters: &'a Clusters,
         evidence: &'a Evidence,
         recorder: Recorder,
         publishers: Vec<Publisher>,
     ) -> Self {
         Self {
             scenario,
-            cluster,
+            clusters,
             evidence,
             recorder,
             publishers,
-            seed: 0,
-            servers: BTreeMap::new(),
             names: Mutex::default(),
             transfers: Mutex::default(),
         }
+    }
+
+    /// The cluster that steps are about.
+    pub(super) fn cluster(&self) -> &'a Cluster {
+        self.clusters.current()
+    }
+
+    /// Whether the servers of that cluster encrypt what they store.
+    pub(super) fn is_encrypted(&self) -> bool {
+        let recovery = self.scenario.recovery_cluster.as_ref();
+        let recovery = recovery.filter(|_| self.clusters.has_failed_over());
+        recovery.unwrap_or(&self.scenario.cluster).encrypted
     }
 
     /// The number of the next damage: no two of a drill are of the same kind by chance.
@@ -95,11 +101,11 @@ impl<'a> World<'a> {
 
     /// A connection for what concerns the cluster as a whole: to no node that is cut off.
     pub(super) async fn connection(&self) -> Result<Connection, String> {
-        let urls = self.cluster.urls_to_ask();
-        if urls.len() == self.cluster.client_urls().len() {
-            return Ok(self.recorder.connection.clone());
+        let urls = self.cluster().urls_to_ask();
+        if urls.len() == self.cluster().client_urls().len() {
+            return Ok(self.recorder.clients.asking());
         }
-        connect(self.cluster, urls).await
+        connect(self.cluster(), urls).await
     }
 
     /// What a stream is to be; the scenario was resolved, so there is one.

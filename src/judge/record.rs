@@ -14,6 +14,12 @@ pub struct RunRecord {
     pub scenario: String,
     /// The promise it is about.
     pub promise: String,
+    /// The digest of what the drill does.
+    #[serde(default)]
+    pub drill_digest: String,
+    /// When it began (RFC 3339).
+    #[serde(default)]
+    pub began_at: String,
     /// The server's version.
     pub server: String,
     /// The server binary's SHA-256.

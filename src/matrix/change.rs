@@ -1,6 +1,7 @@
 //! What has changed since an earlier matrix: verdicts, and recoveries that take much longer or shorter.
 
-use super::table::{Cell, Table};
+use super::cell::Cell;
+use super::table::Table;
 use crate::model::Verdict;
 
 /// A recovery changed when it takes so many times as long, or the other way round, ...

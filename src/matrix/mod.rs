@@ -1,6 +1,7 @@
 //! Many drills on many server versions: what is to be run, what was run so far, and the one table that
 //! comes of it. Pure: nothing here starts a server.
 
+mod cell;
 mod change;
 mod plan;
 mod results;
@@ -8,7 +9,8 @@ mod results;
 mod sample;
 mod table;
 
+pub use cell::{Brief, Cell, Range};
 pub use change::Change;
 pub use plan::{Partition, Planned, plan};
 pub use results::{Done, Results, ResultsError};
-pub use table::{Cell, Range, Row, Server, Table};
+pub use table::{Row, Server, Table};

@@ -8,6 +8,8 @@ pub(super) fn run(server: &str, verdict: Verdict, recovery: f64) -> RunRecord {
     RunRecord {
         scenario: String::from("drill"),
         promise: String::from("M2"),
+        drill_digest: String::new(),
+        began_at: String::from("2026-01-01T00:00:00Z"),
         server: server.to_owned(),
         server_sha256: String::new(),
         runtime: String::from("process"),

@@ -9,14 +9,16 @@ use crate::model::Verdict;
 use crate::scenario::Source;
 
 /// What a group of drills is, by its directory.
-const GROUPS: [(&str, &str); 8] = [
+const GROUPS: [(&str, &str); 10] = [
     ("core", "Core: the drills that run when none is named"),
     ("replicas", "Replicas: repaired by the cluster, or not"),
     ("during", "During a backup, during a restore"),
+    ("recovery", "Recovery: another cluster takes over"),
     ("operator", "Operators: what can still be done"),
     ("damage", "Damage: of blocks, indexes, state and disks"),
     ("streams", "Kinds of streams"),
     ("upgrade", "Upgrades"),
+    ("defects", "Defects: known of released servers"),
     ("faults", "Faults that need something of the machine"),
 ];
 
@@ -91,12 +93,14 @@ fn row(columns: &[&str]) -> String {
     format!("| {} |", columns.join(" | "))
 }
 
-/// What was seen on a version: the verdict, or how often it held.
+/// What was seen on a version: the verdict, and in how many of its runs; where they differ, how often
+/// it held.
 fn seen(cell: &Cell) -> String {
+    let runs = cell.runs;
     match cell.verdict() {
-        Some(Verdict::Held) => String::from("held"),
-        Some(Verdict::Broken) => String::from("**broken**"),
-        Some(Verdict::Inconclusive) => String::from("inconclusive"),
-        None => format!("held {} of {}", cell.held, cell.runs),
+        Some(Verdict::Held) => format!("held {runs}/{runs}"),
+        Some(Verdict::Broken) => format!("**broken** {runs}/{runs}"),
+        Some(Verdict::Inconclusive) => format!("inconclusive {runs}/{runs}"),
+        None => format!("held {}/{runs}", cell.held),
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::diagnostic::{Diagnostic, meant};
 use super::resolve::load;
 use super::resolved::Scenario;
+use crate::model::Digest;
 
 /// Where the drills are that run everywhere, and run when none is named.
 const CORE: &str = "scenarios/core";
@@ -28,6 +29,21 @@ impl Source {
     /// Whether it is a built-in scenario that runs everywhere.
     pub fn is_core(&self) -> bool {
         self.path.starts_with(CORE)
+    }
+
+    /// The digest of what the drill does: of its text without comments, and without what is only said
+    /// about it. Its runs stay comparable when a known verdict is added.
+    pub fn drill_digest(&self) -> String {
+        let Ok(mut table) = self.text.parse::<toml::Table>() else {
+            return Digest::of(self.text.as_bytes()).to_string();
+        };
+        for said in ["about", "promise", "servers"] {
+            table.remove(said);
+        }
+        if let Some(toml::Value::Table(expect)) = table.get_mut("expect") {
+            expect.remove("known");
+        }
+        Digest::of(table.to_string().as_bytes()).to_string()
     }
 }
 
@@ -123,6 +139,26 @@ mod tests {
                 Some(source.scenario.name.as_str())
             );
         }
+    }
+
+    #[test]
+    fn a_drills_digest_is_of_what_it_does() {
+        let catalog = Catalog::built_in().unwrap();
+        let source = catalog.find("r3-no-spare").unwrap();
+        let digest = |text: String| {
+            let source = Source {
+                text,
+                ..source.clone()
+            };
+            source.drill_digest()
+        };
+        let own = digest(source.text.clone());
+        let known = "\n# said later\n[[expect.known]]\nserver = \">=2.10\"\nverdict = \"broken\"\nbecause = \"x\"\n";
+        assert_eq!(digest(format!("{}{known}", source.text)), own);
+        assert_ne!(
+            digest(format!("{}\nmin_acknowledged = 7\n", source.text)),
+            own
+        );
     }
 
     #[test]

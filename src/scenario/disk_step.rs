@@ -104,7 +104,7 @@ pub enum DiskStep {
         nodes: Vec<NodeChoice>,
         copy: String,
     },
-    /// Put a backup's stream into the store of an ended single server.
+    /// Put a backup's stream into the store of an ended server.
     Extract { backup: String, node: NodeChoice },
 }
 

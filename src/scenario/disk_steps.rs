@@ -96,11 +96,7 @@ impl Resolver<'_> {
     pub(super) fn extract(&self, extract: &written::Extract) -> Result<DiskStep> {
         let node = self.node(&extract.node)?;
         let backup = self.known_backup(&extract.backup)?;
-        if self.nodes != 1 {
-            let message = "a cluster deletes a stream that its meta group does not know: only a single server (`nodes = 1`) takes an extracted one";
-            return Err(self.pointer.value(&extract.node, message));
-        }
-        if self.encrypted {
+        if self.cluster.encrypted {
             let message = "what is extracted is not encrypted, and an encrypted server can't read it: leave `encrypted` out";
             return Err(self.pointer.value(&extract.node, message));
         }

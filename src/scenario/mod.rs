@@ -2,6 +2,8 @@
 //! as resolved ([`Scenario`]): with every name checked and every default filled in.
 
 mod catalog;
+mod cluster_spec;
+mod clusters;
 mod diagnostic;
 mod disk_step;
 mod disk_steps;
@@ -22,9 +24,10 @@ mod written;
 mod written_step;
 
 pub use catalog::{Catalog, Source};
+pub use cluster_spec::ClusterSpec;
 pub use diagnostic::Diagnostic;
 pub use disk_step::{DamageTarget, DiskStep, Harm, StreamPart};
-pub use operator_step::OperatorStep;
+pub use operator_step::{Key, OperatorStep};
 pub use resolve::load;
 pub use resolved::{Expectations, KnownVerdict, Load, Scenario, StreamSpec};
 pub use step::{NetworkPart, NodeChoice, RestoreChanges, Step, Ways};

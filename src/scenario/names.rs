@@ -12,13 +12,6 @@ use super::written_step as written;
 type Result<T> = std::result::Result<T, Diagnostic>;
 
 impl Resolver<'_> {
-    /// The names nodes have from the beginning.
-    fn node_names(&self) -> Vec<String> {
-        (1..=self.nodes)
-            .map(|number| format!("n{number}"))
-            .collect()
-    }
-
     pub(super) fn node(&self, choice: &Spanned<String>) -> Result<NodeChoice> {
         self.node_named(choice.get_ref(), &choice.span())
     }
@@ -44,7 +37,7 @@ impl Resolver<'_> {
         if self.aliases.contains(text) {
             return Ok(NodeChoice::Alias(text.to_owned()));
         }
-        let named = self.node_names();
+        let named = self.cluster.node_names();
         if named.iter().any(|name| name == text) {
             return Ok(NodeChoice::Named(text.to_owned()));
         }
@@ -73,7 +66,7 @@ impl Resolver<'_> {
 
     pub(super) fn new_alias(&mut self, alias: &Spanned<String>) -> Result<String> {
         let name = self.pointer.word(alias, "a node's name")?;
-        if self.node_names().contains(&name) {
+        if self.cluster.node_names().contains(&name) {
             return Err(self
                 .pointer
                 .value(alias, format!("`{name}` is a node's own name")));

@@ -9,6 +9,18 @@ use serde_json::{Map, Value};
 
 use super::step::NodeChoice;
 
+/// A key of encryption at rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Key {
+    /// The one that the store was written with.
+    Own,
+    /// Another.
+    Another,
+    /// None at all.
+    None,
+}
+
 /// Something an operator does.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -48,6 +60,10 @@ pub enum OperatorStep {
     KillAll { wipe: bool },
     /// Start all servers that ended.
     StartAll,
+    /// Have the recovery cluster take over.
+    FailOver,
+    /// Give ended servers another key of encryption at rest.
+    Rekey { nodes: Vec<NodeChoice>, key: Key },
 }
 
 impl OperatorStep {
@@ -58,6 +74,7 @@ impl OperatorStep {
             Self::Upgrade { .. } | Self::Purge { .. } | Self::DeleteMessages { .. } => false,
             Self::Update { .. } | Self::StreamPeerRemove { .. } => false,
             Self::MetaRescue { .. } | Self::MetaStepDown | Self::StartAll => false,
+            Self::FailOver | Self::Rekey { .. } => false,
         }
     }
 
@@ -69,6 +86,7 @@ impl OperatorStep {
             | Self::MetaRescue { fails, .. } => *fails,
             Self::Upgrade { .. } | Self::Purge { .. } | Self::DeleteMessages { .. } => false,
             Self::MetaStepDown | Self::KillAll { .. } | Self::StartAll => false,
+            Self::FailOver | Self::Rekey { .. } => false,
         }
     }
 }
@@ -99,6 +117,16 @@ impl fmt::Display for OperatorStep {
             Self::KillAll { wipe: false } => f.write_str("kill all nodes"),
             Self::KillAll { wipe: true } => f.write_str("kill all nodes and wipe their disks"),
             Self::StartAll => f.write_str("start all nodes"),
+            Self::FailOver => f.write_str("have the recovery cluster take over"),
+            Self::Rekey { nodes, key } => {
+                let names: Vec<_> = nodes.iter().map(ToString::to_string).collect();
+                let key = match key {
+                    Key::Own => "its own key",
+                    Key::Another => "another key",
+                    Key::None => "no key",
+                };
+                write!(f, "have {} start with {key}", names.join(", "))
+            }
         }
     }
 }

@@ -1,11 +1,9 @@
 //! Steps of operators: from the verb as written to the step that can be carried out.
 
-use lifeboat_harness::{KNOWN_VERSIONS, parse_version};
-
 use toml::Spanned;
 
-use super::diagnostic::{Diagnostic, meant};
-use super::operator_step::OperatorStep;
+use super::diagnostic::Diagnostic;
+use super::operator_step::{Key, OperatorStep};
 use super::resolve::Resolver;
 use super::step::{RestoreChanges, Step};
 use super::stream_config::Place;
@@ -16,20 +14,32 @@ type Result<T> = std::result::Result<T, Diagnostic>;
 
 /// What a restore does when the stream exists: whether it takes its place.
 const IF_EXISTS: [(&str, bool); 2] = [("refuse", false), ("replace", true)];
+/// The keys that a server may find in its configuration.
+const KEYS: [(&str, Key); 3] = [
+    ("own", Key::Own),
+    ("another", Key::Another),
+    ("none", Key::None),
+];
 /// As many messages may be named in one step.
 const MOST_MESSAGES: i64 = 10_000_000;
 
 impl Resolver<'_> {
     pub(super) fn upgrade(&mut self, upgrade: &written::Upgrade) -> Result<OperatorStep> {
-        let text = upgrade.to.get_ref();
-        let to = parse_version(text).map_err(|error| {
-            let known: Vec<_> = KNOWN_VERSIONS.iter().map(ToString::to_string).collect();
-            let hint = meant(text, &known);
-            self.pointer.value(&upgrade.to, format!("{error}{hint}"))
-        })?;
+        let to = self.pointer.version(&upgrade.to)?;
         let node = self.node(&upgrade.node)?;
         let alias = self.alias(upgrade.alias.as_ref(), &upgrade.node)?;
         Ok(OperatorStep::Upgrade { node, alias, to })
+    }
+
+    pub(super) fn rekey(&self, rekey: &written::Rekey) -> Result<OperatorStep> {
+        if !self.cluster.encrypted {
+            let message = "nothing is encrypted here: say `encrypted = true` of the cluster";
+            return Err(self.pointer.value(&rekey.key, message));
+        }
+        Ok(OperatorStep::Rekey {
+            nodes: self.nodes_of(&rekey.node)?,
+            key: self.pointer.choice(&rekey.key, &KEYS, "a key")?,
+        })
     }
 
     pub(super) fn purge(&self, purge: &written::Purge) -> Result<OperatorStep> {

@@ -6,11 +6,11 @@ use std::ops::Range;
 use std::path::Path;
 use std::str::FromStr as _;
 
-use lifeboat_harness::MAX_NODES;
 use semver::VersionReq;
 use serde_json::{Map, Value, json};
 use toml::Spanned;
 
+use super::cluster_spec::ClusterSpec;
 use super::diagnostic::{Diagnostic, Pointer};
 use super::disk_step::DiskStep;
 use super::operator_step::OperatorStep;
@@ -24,8 +24,6 @@ use crate::model::Verdict;
 
 type Result<T> = std::result::Result<T, Diagnostic>;
 
-/// The number of nodes when nothing is said.
-const NODES: i64 = 3;
 /// The load when nothing is said: enough that an outage of a tenth of a second shows.
 const RATE: i64 = 200;
 /// The payload when nothing is said.
@@ -40,26 +38,33 @@ const MIN_ACKNOWLEDGED: u64 = 100;
 pub fn load(path: &Path, text: &str) -> Result<Scenario> {
     let pointer = Pointer { path, text };
     let file: written::File = toml::from_str(text).map_err(|error| pointer.toml(&error))?;
+    let recovery = file.recovery_cluster.as_ref();
+    let recovery = recovery.map(|written| pointer.recovery_cluster(written.get_ref()));
     Resolver {
         pointer,
-        nodes: 0,
+        cluster: pointer.cluster(&file.cluster)?,
+        recovery: recovery.transpose()?,
+        failed_over: false,
         streams: Vec::new(),
         aliases: BTreeSet::new(),
         backups: BTreeMap::new(),
         running: BTreeMap::new(),
         in_memory: BTreeSet::new(),
         copies: BTreeMap::new(),
-        encrypted: false,
-        bounded_disk: false,
         adds_nodes: false,
     }
-    .resolve(file)
+    .resolve(&file)
 }
 
 /// What is known so far, from the top of the file to the bottom.
 pub(super) struct Resolver<'a> {
     pub(super) pointer: Pointer<'a>,
-    pub(super) nodes: usize,
+    /// The cluster that steps are about.
+    pub(super) cluster: ClusterSpec,
+    /// The cluster that stands by.
+    pub(super) recovery: Option<ClusterSpec>,
+    /// Whether it has taken over.
+    pub(super) failed_over: bool,
     pub(super) streams: Vec<String>,
     pub(super) aliases: BTreeSet<String>,
     /// Backups, and of which stream each is.
@@ -70,27 +75,16 @@ pub(super) struct Resolver<'a> {
     pub(super) in_memory: BTreeSet<String>,
     /// Copies of disks, and of which nodes.
     pub(super) copies: BTreeMap<String, Vec<NodeChoice>>,
-    /// Whether servers encrypt what they store.
-    pub(super) encrypted: bool,
-    /// Whether the nodes' disks have a size.
-    pub(super) bounded_disk: bool,
     /// Whether there may be more nodes by now than at the beginning.
     pub(super) adds_nodes: bool,
 }
 
 impl Resolver<'_> {
-    fn resolve(mut self, file: written::File) -> Result<Scenario> {
+    fn resolve(mut self, file: &written::File) -> Result<Scenario> {
         let name = self.pointer.word(&file.name, "a scenario's name")?;
         let promise = self.pointer.word(&file.promise, "a promise")?;
         let about = self.pointer.text(&file.about, "what the scenario shows")?;
-        self.nodes = match &file.cluster.nodes {
-            Some(nodes) => self.pointer.count(
-                nodes,
-                1..=i64::try_from(MAX_NODES).unwrap_or(i64::MAX),
-                "nodes",
-            )?,
-            None => usize::try_from(NODES).unwrap_or_default(),
-        };
+        let (cluster, recovery_cluster) = (self.cluster.clone(), self.recovery.clone());
         if file.stream.is_empty() {
             return Err(self
                 .pointer
@@ -106,13 +100,8 @@ impl Resolver<'_> {
                 .pointer
                 .at(0..0, "a drill needs steps: add a [[step]] table"));
         }
-        self.bounded_disk = file.cluster.disk.is_some();
-        self.encrypted = file.cluster.encrypted;
-        let tags = self.tags(&file.cluster.tags)?;
         let servers = file.servers.as_ref();
         let servers = servers.map(|text| self.versions(text)).transpose()?;
-        let disk = file.cluster.disk.as_ref();
-        let disk_bytes = disk.map(|disk| self.pointer.bytes(disk)).transpose()?;
         let mut steps = Vec::new();
         for step in &file.step {
             steps.push(self.step(step)?);
@@ -123,6 +112,10 @@ impl Resolver<'_> {
             );
             return Err(self.pointer.at(begun, message));
         }
+        if let (Some(_), Some(written)) = (&self.recovery, &file.recovery_cluster) {
+            let message = "nothing makes this cluster take over: add a step `fail_over = {}`";
+            return Err(self.pointer.value(written, message));
+        }
         self.add_keeping(&mut streams, &steps);
         let expect = self.expect(&file.expect, &steps)?;
         Ok(Scenario {
@@ -130,11 +123,8 @@ impl Resolver<'_> {
             promise,
             about,
             servers,
-            nodes: self.nodes,
-            sync_interval: file.cluster.sync_interval,
-            disk_bytes,
-            encrypted: self.encrypted,
-            tags,
+            cluster,
+            recovery_cluster,
             streams,
             load,
             steps,
@@ -159,9 +149,10 @@ impl Resolver<'_> {
             Some(replicas) => self.pointer.count(replicas, 1..=5, "replicas")?,
             None => 1,
         };
-        if replicas > self.nodes {
+        if replicas > self.cluster.nodes {
             let span = stream.replicas.as_ref().map_or(0..0, Spanned::span);
-            let message = format!("{replicas} replicas don't fit on {} nodes", self.nodes);
+            let nodes = self.cluster.nodes;
+            let message = format!("{replicas} replicas don't fit on {nodes} nodes");
             return Err(self.pointer.at(span, message));
         }
         let mut consumers = Vec::new();
@@ -330,20 +321,6 @@ impl Resolver<'_> {
             self.pointer.value(text, message)
         })
     }
-
-    /// The tags of each node.
-    fn tags(&self, written: &[Spanned<Vec<String>>]) -> Result<Vec<Vec<String>>> {
-        if let Some(too_many) = written.get(self.nodes) {
-            let message = format!("tags for more than the {} nodes there are", self.nodes);
-            return Err(self.pointer.value(too_many, message));
-        }
-        for tags in written {
-            if tags.get_ref().iter().any(|tag| tag.trim().is_empty()) {
-                return Err(self.pointer.value(tags, "a tag is a word"));
-            }
-        }
-        Ok(written.iter().map(|tags| tags.get_ref().clone()).collect())
-    }
 }
 
 /// A subject that matches the pattern: what the load publishes to.
@@ -386,7 +363,7 @@ lost = "nothing"
     #[test]
     fn defaults_are_filled_in() {
         let scenario = load(Path::new("x.toml"), GOOD).unwrap();
-        assert_eq!((scenario.nodes, scenario.load.rate), (3, 200));
+        assert_eq!((scenario.cluster.nodes, scenario.load.rate), (3, 200));
         assert_eq!(scenario.streams[0].subject, "orders.load");
         assert_eq!(scenario.streams[0].replicas, 3);
     }
@@ -549,12 +526,6 @@ lost = "nothing"
             (
                 String::from("extract = { node = \"n1\", backup = \"b\" }"),
                 "no earlier step makes a backup `b`",
-            ),
-            (
-                String::from(
-                    "backup = { stream = \"ORDERS\", as = \"b\" }\n[[step]]\nextract = { node = \"n1\", backup = \"b\" }",
-                ),
-                "only a single server (`nodes = 1`)",
             ),
         ] {
             let message = fault(VICTIM, &step);

@@ -6,6 +6,7 @@ use semver::{Version, VersionReq};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::cluster_spec::ClusterSpec;
 use super::step::Step;
 use crate::ledger::LossScope;
 use crate::model::{Expected, Keeping, Verdict};
@@ -21,16 +22,10 @@ pub struct Scenario {
     pub about: String,
     /// The server versions on which it makes sense: all, when nothing is said.
     pub servers: Option<VersionReq>,
-    /// How many nodes the cluster starts with.
-    pub nodes: usize,
-    /// How often servers sync to disk; their own default when empty.
-    pub sync_interval: Option<String>,
-    /// How many bytes each node's disk has; as many as there are when nothing is said.
-    pub disk_bytes: Option<u64>,
-    /// Whether servers encrypt what they store.
-    pub encrypted: bool,
-    /// The tags of each node, in order; there may be fewer than nodes.
-    pub tags: Vec<Vec<String>>,
+    /// The cluster it begins with.
+    pub cluster: ClusterSpec,
+    /// The cluster that stands by, empty, until a step has it take over.
+    pub recovery_cluster: Option<ClusterSpec>,
     /// The streams.
     pub streams: Vec<StreamSpec>,
     /// The load that runs through every step.
@@ -42,6 +37,11 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// The clusters that run, the one that stands by included.
+    pub fn clusters(&self) -> impl Iterator<Item = &ClusterSpec> {
+        std::iter::once(&self.cluster).chain(&self.recovery_cluster)
+    }
+
     /// Whether it makes sense on a server version. A pre-release is taken for its release.
     pub fn applies_to(&self, server: &Version) -> bool {
         let release = Version::new(server.major, server.minor, server.patch);

@@ -70,6 +70,8 @@ impl Resolver<'_> {
             Written::MetaStepDown(_) => Ok(Step::Operator(OperatorStep::MetaStepDown)),
             Written::KillAll(all) => Ok(Step::Operator(OperatorStep::KillAll { wipe: all.wipe })),
             Written::StartAll(_) => Ok(Step::Operator(OperatorStep::StartAll)),
+            Written::FailOver(_) => self.fail_over(step.span()).map(Step::Operator),
+            Written::Rekey(rekey) => self.rekey(rekey).map(Step::Operator),
             Written::BeginBackup(begin) => self.begin_backup(begin).map(Step::Transfer),
             Written::EndBackup(end) => self.end_backup(end).map(Step::Transfer),
             Written::BeginRestore(begin) => self.begin_restore(begin).map(Step::Transfer),
@@ -227,7 +229,7 @@ impl Resolver<'_> {
         }
         let named = part.nodes.iter();
         let named = named.filter(|node| matches!(node, NodeChoice::Named(_)));
-        if part.from.is_empty() && named.count() >= self.nodes && !self.adds_nodes {
+        if part.from.is_empty() && named.count() >= self.cluster.nodes && !self.adds_nodes {
             let message = "these are all nodes: nobody is left on the other side";
             return Err(self.pointer.value(nodes, message));
         }
@@ -285,7 +287,7 @@ impl Resolver<'_> {
     }
 
     fn fill_disk(&mut self, on: &written::OnNode) -> Result<Step> {
-        if !self.bounded_disk {
+        if self.cluster.disk_bytes.is_none() {
             let message =
                 "only a disk with a size can be filled: say `disk = \"64MiB\"` in [cluster]";
             return Err(self.pointer.value(&on.node, message));

@@ -18,6 +18,8 @@ pub(super) struct File {
     pub(super) servers: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) cluster: Cluster,
+    /// Stands by, empty, until it takes over.
+    pub(super) recovery_cluster: Option<Spanned<Cluster>>,
     #[serde(default)]
     pub(super) stream: Vec<Spanned<Stream>>,
     #[serde(default)]
@@ -27,11 +29,17 @@ pub(super) struct File {
     pub(super) expect: Spanned<Expect>,
 }
 
-/// `[cluster]`
+/// `[cluster]`, `[recovery_cluster]`
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Cluster {
     pub(super) nodes: Option<Spanned<i64>>,
+    /// The server of a recovery cluster.
+    pub(super) server: Option<Spanned<String>>,
+    /// The servers of single nodes.
+    #[serde(default)]
+    pub(super) node_servers: BTreeMap<Spanned<String>, Spanned<String>>,
+    pub(super) account: Option<Spanned<String>>,
     pub(super) sync_interval: Option<String>,
     /// How large each node's disk is.
     pub(super) disk: Option<Spanned<String>>,

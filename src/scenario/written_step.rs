@@ -51,6 +51,8 @@ pub(super) enum Step {
     MetaStepDown(Nothing),
     KillAll(KillAll),
     StartAll(Nothing),
+    FailOver(Nothing),
+    Rekey(Rekey),
     BeginBackup(BeginBackup),
     EndBackup(EndTransfer),
     BeginRestore(BeginRestore),
@@ -320,6 +322,13 @@ pub(super) struct MetaRescue {
 pub(super) struct KillAll {
     #[serde(default)]
     pub(super) wipe: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rekey {
+    pub(super) node: Spanned<Nodes>,
+    pub(super) key: Spanned<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -126,7 +126,7 @@ proptest! {
         match load(Path::new("mutated.toml"), &text) {
             Ok(scenario) => {
                 prop_assert!(!scenario.name.is_empty());
-                prop_assert!((1..=MAX_NODES).contains(&scenario.nodes));
+                prop_assert!((1..=MAX_NODES).contains(&scenario.cluster.nodes));
                 prop_assert!(!scenario.streams.is_empty());
             }
             Err(diagnostic) => {

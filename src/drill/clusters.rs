@@ -1,0 +1,241 @@
+//! The clusters of a drill: the one it begins with, and the one that stands by until it takes over.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use lifeboat_harness::{
+    Cluster, ClusterBuilder, Error as HarnessError, Fault, ServerBinary, ServerRequest,
+    ServerSource,
+};
+use semver::Version;
+
+use super::clients::ClientSet;
+use super::evidence::Evidence;
+use super::failure::impossible;
+use super::run::DrillSettings;
+use super::steps::Outcome;
+use super::world::World;
+use crate::scenario::{ClusterSpec, OperatorStep, Scenario, Step};
+
+/// The key of encrypted clusters: whoever has the evidence may read it.
+pub(super) const KEY: &str = "lifeboat";
+
+/// The clusters of a drill, running.
+pub(super) struct Clusters {
+    first: Cluster,
+    /// Stands by, empty, until it takes over.
+    recovery: Option<Cluster>,
+    taken_over: AtomicBool,
+    servers: OtherServers,
+}
+
+/// The servers of other versions that a drill names, found or fetched.
+pub(super) struct OtherServers(BTreeMap<Version, ServerBinary>);
+
+impl OtherServers {
+    /// Finds every one, before anything starts.
+    pub(super) async fn find(scenario: &Scenario, offline: bool) -> Result<Self, String> {
+        let upgrades = scenario.steps.iter().filter_map(|step| {
+            let Step::Operator(OperatorStep::Upgrade { to, .. }) = step else {
+                return None;
+            };
+            Some(to)
+        });
+        let named = scenario.clusters().flat_map(ClusterSpec::servers);
+        let mut servers = BTreeMap::new();
+        for version in upgrades.chain(named) {
+            if !servers.contains_key(version) {
+                servers.insert(version.clone(), find(version, offline).await?);
+            }
+        }
+        Ok(Self(servers))
+    }
+
+    pub(super) fn get(&self, version: &Version) -> Result<&ServerBinary, String> {
+        let found = self.0.get(version);
+        found.ok_or_else(|| format!("there is no server {version}"))
+    }
+}
+
+async fn find(version: &Version, offline: bool) -> Result<ServerBinary, String> {
+    let from_env = ServerRequest::from_env().map_err(|error| error.to_string())?;
+    let request = ServerRequest {
+        path: None,
+        version: Some(version.clone()),
+        offline: from_env.offline || offline,
+        ..from_env
+    };
+    let located = tokio::task::spawn_blocking(move || request.locate()).await;
+    let located = located.map_err(|error| error.to_string())?;
+    located.map_err(|error| error.to_string())
+}
+
+impl Clusters {
+    /// Starts all that the scenario names.
+    pub(super) async fn start(
+        scenario: &Scenario,
+        settings: &DrillSettings,
+        servers: OtherServers,
+        evidence: &Evidence,
+    ) -> Result<Self, String> {
+        let needs: Vec<_> = scenario.steps.iter().filter_map(needs).collect();
+        let start = async |spec: &ClusterSpec| {
+            let builder = describe(spec, settings, &servers)?;
+            start(builder.needs(needs.clone()), evidence).await
+        };
+        let first = start(&scenario.cluster).await?;
+        let recovery = match &scenario.recovery_cluster {
+            Some(spec) => Some(start(spec).await?),
+            None => None,
+        };
+        Ok(Self {
+            first,
+            recovery,
+            taken_over: AtomicBool::new(false),
+            servers,
+        })
+    }
+
+    /// The one that the drill begins with.
+    pub(super) fn first(&self) -> &Cluster {
+        &self.first
+    }
+
+    /// The one that steps are about.
+    pub(super) fn current(&self) -> &Cluster {
+        match &self.recovery {
+            Some(recovery) if self.has_failed_over() => recovery,
+            Some(_) | None => &self.first,
+        }
+    }
+
+    /// Whether the recovery cluster has taken over.
+    pub(super) fn has_failed_over(&self) -> bool {
+        self.taken_over.load(Ordering::Acquire)
+    }
+
+    pub(super) fn servers(&self) -> &OtherServers {
+        &self.servers
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Cluster> {
+        std::iter::once(&self.first).chain(&self.recovery)
+    }
+
+    /// Makes sure that no server has died by itself.
+    pub(super) async fn check_alive(&self) -> Result<(), HarnessError> {
+        for cluster in self.all() {
+            cluster.check_alive().await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn stop_all(&self) -> Result<(), String> {
+        for cluster in self.all() {
+            cluster
+                .stop_all()
+                .await
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn copy_evidence(&self, directory: &Path) -> Result<(), HarnessError> {
+        for cluster in self.all() {
+            cluster.copy_evidence(directory).await?;
+        }
+        Ok(())
+    }
+}
+
+/// From now on everybody uses the recovery cluster: clients, steps, judges.
+pub(super) async fn fail_over(world: &World<'_>) -> Outcome {
+    let Some(recovery) = &world.clusters.recovery else {
+        return Err(impossible("no cluster stands by"));
+    };
+    let clients = ClientSet::open(recovery).await.map_err(impossible)?;
+    world.clusters.taken_over.store(true, Ordering::Release);
+    world.recorder.clients.replace(clients);
+    world.note(format!(
+        "{} nodes of nats-server {} take over",
+        recovery.nodes().len(),
+        recovery.binary().version
+    ));
+    Ok(())
+}
+
+fn describe(
+    spec: &ClusterSpec,
+    settings: &DrillSettings,
+    servers: &OtherServers,
+) -> Result<ClusterBuilder, String> {
+    let server = match &spec.server {
+        Some(version) => servers.get(version)?,
+        None => &settings.server,
+    };
+    let mut builder = Cluster::builder()
+        .nodes(spec.nodes)
+        .node_prefix(spec.node_prefix)
+        .account(&spec.account)
+        .runtime(settings.runtime);
+    builder = if server.source == ServerSource::Image {
+        builder.found(server.clone())
+    } else {
+        // Looked at again: the file may have been replaced meanwhile.
+        builder.server(ServerRequest {
+            path: Some(server.path.clone()),
+            version: Some(server.version.clone()),
+            ..ServerRequest::default()
+        })
+    };
+    for (number, version) in &spec.node_servers {
+        builder = builder.node_server(*number, servers.get(version)?.clone());
+    }
+    if spec.encrypted {
+        builder = builder.encrypted_at_rest(KEY);
+    }
+    for tags in &spec.tags {
+        builder = builder.tags(tags);
+    }
+    if let Some(interval) = &spec.sync_interval {
+        builder = builder.sync_interval(interval);
+    }
+    if let Some(bytes) = spec.disk_bytes {
+        builder = builder.disk_size(bytes);
+    }
+    Ok(builder)
+}
+
+async fn start(builder: ClusterBuilder, evidence: &Evidence) -> Result<Cluster, String> {
+    match builder.start().await {
+        Ok(cluster) => Ok(cluster),
+        Err(HarnessError::StartFailed {
+            evidence: kept,
+            source,
+        }) => {
+            evidence.adopt(&kept);
+            Err(format!("the cluster did not start: {source}"))
+        }
+        Err(error) => Err(format!("the cluster did not start: {error}")),
+    }
+}
+
+/// What a step needs of the runtime.
+fn needs(step: &Step) -> Option<Fault> {
+    match step {
+        Step::Cut { .. } | Step::Delay { .. } | Step::Heal { .. } => Some(Fault::Network),
+        Step::FillDisk { .. } | Step::FreeDisk { .. } => Some(Fault::FullDisk),
+        Step::ReadOnly { .. } | Step::Writable { .. } => Some(Fault::ReadOnlyStore),
+        Step::LimitMemory { .. } => Some(Fault::MemoryLimit),
+        Step::Publish { .. } | Step::Run { .. } | Step::Kill { .. } | Step::Stop { .. } => None,
+        Step::Pause { .. } | Step::Resume { .. } | Step::Start { .. } => None,
+        Step::AddNode { .. } | Step::PeerRemove { .. } | Step::StepDown { .. } => None,
+        Step::Unavailable { .. } | Step::Wait { .. } | Step::NoReplacement { .. } => None,
+        Step::Backup { .. } | Step::DeleteStream { .. } | Step::Restore { .. } => None,
+        Step::Elect { .. } | Step::Refuse { .. } => None,
+        Step::StartFails { .. } | Step::Ends { .. } => None,
+        Step::Operator(OperatorStep::Upgrade { .. }) => Some(Fault::OtherServer),
+        Step::Operator(_) | Step::Disk(_) | Step::Transfer(_) => None,
+    }
+}
