@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use lifeboat_harness::{Runtime, ServerBinary, parse_version};
 use semver::Version;
 
-use super::drilling::{Runner, choose, exit_of, find_binary, find_engine};
+use super::drilling::{Runner, choose, exit_of, find_binary, find_engine, is_runnable};
 use super::{Failure, Outcome};
 use crate::cli::{DrillMatrix, ServerChoice};
 use crate::exit::Exit;
@@ -28,7 +28,7 @@ const RUNS: &str = "runs";
 
 pub(super) async fn run(options: DrillMatrix) -> Outcome {
     // Everything that can be wrong with what was typed is found before anything starts.
-    let sources = choose(&options.scenarios, |_| true)?;
+    let mut sources = choose(&options.scenarios, |_| true)?;
     let versions = versions(&options.server)?;
     let partition: Partition = options
         .partition
@@ -37,6 +37,8 @@ pub(super) async fn run(options: DrillMatrix) -> Outcome {
     let earlier = options.against.as_deref().map(read_table).transpose()?;
     let runtime: Runtime = options.runtime.parse()?;
     find_engine(runtime).await?;
+    // What can't be shown here leaves its cells empty, for a machine where it can.
+    sources.retain(|source| is_runnable(&source.scenario, runtime));
     let servers = find_servers(&versions, options.offline).await?;
     let planned = plan(&sources, &versions, options.repeat, partition);
     let mut results = Results::open(&options.out, options.resume)?;

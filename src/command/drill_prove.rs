@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::drilling::{Runner, applies, choose, find_server};
+use super::drilling::{Runner, applies, choose, find_server, is_runnable};
 use super::{Failure, Outcome};
 use crate::cli::DrillProve;
 use crate::exit::Exit;
@@ -16,6 +16,7 @@ pub(super) async fn run(options: DrillProve) -> Outcome {
     let (server, runtime) = find_server(&options.server, &options.place).await?;
     ui::say(&format!("{server}: {}", server.path.display()));
     sources.retain(|source| applies(&source.scenario, &server.version));
+    sources.retain(|source| is_runnable(&source.scenario, runtime));
     // Where a defect is known the opposite is broken as well, which would prove nothing.
     let (tried, known): (Vec<_>, Vec<_>) = sources.into_iter().partition(|source| {
         let expected = source.scenario.expect.verdict_for(&server.version);

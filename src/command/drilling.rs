@@ -12,7 +12,7 @@ use semver::Version;
 
 use super::Failure;
 use crate::cli::{Place, ServerChoice};
-use crate::drill::{Cost, DrillSettings, Room, run_drill};
+use crate::drill::{Cost, DrillSettings, Room, check_runnable, run_drill};
 use crate::exit::Exit;
 use crate::judge::RunRecord;
 use crate::model::Verdict;
@@ -97,6 +97,15 @@ pub(super) fn applies(scenario: &Scenario, server: &Version) -> bool {
         ));
     }
     applies
+}
+
+/// Whether a drill can be run there; where it can't, that is said.
+pub(super) fn is_runnable(scenario: &Scenario, runtime: Runtime) -> bool {
+    let runnable = check_runnable(scenario, runtime);
+    if let Err(reason) = &runnable {
+        ui::say(&format!("{}: not run: {reason}", scenario.name));
+    }
+    runnable.is_ok()
 }
 
 /// Finds the server once for all drills, and where it is to run.

@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lifeboat_harness::{
-    Cluster, ClusterBuilder, Error as HarnessError, Fault, ServerBinary, ServerRequest,
-    ServerSource,
+    Cluster, ClusterBuilder, Error as HarnessError, ServerBinary, ServerRequest, ServerSource,
 };
 use semver::Version;
 
 use super::clients::ClientSet;
 use super::evidence::Evidence;
 use super::failure::impossible;
+use super::needs::faults_of;
 use super::run::DrillSettings;
 use super::steps::Outcome;
 use super::world::World;
@@ -79,7 +79,7 @@ impl Clusters {
         servers: OtherServers,
         evidence: &Evidence,
     ) -> Result<Self, String> {
-        let needs: Vec<_> = scenario.steps.iter().filter_map(needs).collect();
+        let needs: Vec<_> = faults_of(scenario).collect();
         let start = async |spec: &ClusterSpec| {
             let builder = describe(spec, settings, &servers)?;
             start(builder.needs(needs.clone()), evidence).await
@@ -218,24 +218,5 @@ async fn start(builder: ClusterBuilder, evidence: &Evidence) -> Result<Cluster, 
             Err(format!("the cluster did not start: {source}"))
         }
         Err(error) => Err(format!("the cluster did not start: {error}")),
-    }
-}
-
-/// What a step needs of the runtime.
-fn needs(step: &Step) -> Option<Fault> {
-    match step {
-        Step::Cut { .. } | Step::Delay { .. } | Step::Heal { .. } => Some(Fault::Network),
-        Step::FillDisk { .. } | Step::FreeDisk { .. } => Some(Fault::FullDisk),
-        Step::ReadOnly { .. } | Step::Writable { .. } => Some(Fault::ReadOnlyStore),
-        Step::LimitMemory { .. } => Some(Fault::MemoryLimit),
-        Step::Publish { .. } | Step::Run { .. } | Step::Kill { .. } | Step::Stop { .. } => None,
-        Step::Pause { .. } | Step::Resume { .. } | Step::Start { .. } => None,
-        Step::AddNode { .. } | Step::PeerRemove { .. } | Step::StepDown { .. } => None,
-        Step::Unavailable { .. } | Step::Wait { .. } | Step::NoReplacement { .. } => None,
-        Step::Backup { .. } | Step::DeleteStream { .. } | Step::Restore { .. } => None,
-        Step::Elect { .. } | Step::Refuse { .. } => None,
-        Step::StartFails { .. } | Step::Ends { .. } => None,
-        Step::Operator(OperatorStep::Upgrade { .. }) => Some(Fault::OtherServer),
-        Step::Operator(_) | Step::Disk(_) | Step::Transfer(_) => None,
     }
 }

@@ -11,6 +11,7 @@ mod evidence;
 mod failure;
 mod faults;
 mod load;
+mod needs;
 mod network;
 mod observe;
 mod operator;
@@ -23,6 +24,7 @@ mod transfers;
 mod watch;
 mod world;
 
+pub use needs::check_runnable;
 pub use room::{Cost, Place, Room};
 pub use run::{DrillError, DrillSettings, run_drill};
 pub use watch::{Tally, Watcher};

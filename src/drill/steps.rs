@@ -10,12 +10,14 @@ use super::observe::{copies, live, whole_replicas};
 use super::world::World;
 use super::{backups, clusters, damage, disks, faults, network, operator, transfers};
 use crate::ledger::{Event, StepEnd};
-use crate::scenario::{DiskStep, OperatorStep, Step};
+use crate::scenario::{DiskStep, NodeChoice, OperatorStep, Step};
 
 /// How long a step that publishes many messages may take.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(120);
 /// A stream that acknowledges nothing for so long while it is asked takes no messages.
 const UNAVAILABLE_FOR: Duration = Duration::from_secs(1);
+/// How often leaders step down for another to lead: of three, each is elected every other time.
+const MOST_STEP_DOWNS: usize = 20;
 /// How often something that must not happen is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -105,7 +107,7 @@ async fn perform(world: &World<'_>, step: &Step) -> Outcome {
             let node = choose(world, node).await?;
             world.cluster().peer_remove(&node).await.map_err(by_harness)
         }
-        Step::StepDown { stream } => step_down(world, stream).await,
+        Step::StepDown { stream, to } => step_down(world, stream, to.as_ref()).await,
         Step::Unavailable { stream, within } => unavailable(world, stream, *within).await,
         Step::Wait {
             stream,
@@ -187,11 +189,37 @@ async fn add_node(world: &World<'_>, alias: &str) -> Outcome {
     Ok(())
 }
 
-async fn step_down(world: &World<'_>, stream: &str) -> Outcome {
+async fn step_down(world: &World<'_>, stream: &str, to: Option<&NodeChoice>) -> Outcome {
+    match to {
+        None => step_down_once(world, stream).await,
+        Some(choice) => step_down_to(world, stream, choice).await,
+    }
+}
+
+async fn step_down_once(world: &World<'_>, stream: &str) -> Outcome {
     let leader = world.cluster().step_down_stream(stream).await;
     let leader = leader.map_err(by_harness)?;
     world.note(format!("{leader} leads {stream} now"));
     Ok(())
+}
+
+/// Has leaders step down until one node leads, whom servers before 2.11 can't be asked for.
+async fn step_down_to(world: &World<'_>, stream: &str, choice: &NodeChoice) -> Outcome {
+    let wanted = choose(world, choice).await?;
+    world.note(format!("{choice} is {wanted}"));
+    for _ in 0..MOST_STEP_DOWNS {
+        let members = members(world, stream).await?;
+        if members.leader.as_ref() == Some(&wanted) {
+            return Ok(());
+        }
+        if !members.followers.contains(&wanted) {
+            return Err(impossible(format!("{wanted} holds no replica of {stream}")));
+        }
+        step_down_once(world, stream).await?;
+    }
+    Err(impossible(format!(
+        "{wanted} did not lead {stream} after {MOST_STEP_DOWNS} step-downs"
+    )))
 }
 
 /// Waits until the load gets nothing acknowledged for a while, although it asks.

@@ -146,8 +146,11 @@ pub enum Step {
     AddNode { alias: String },
     /// Remove a node from the meta group.
     PeerRemove { node: NodeChoice, fails: bool },
-    /// Have a stream's leader step down.
-    StepDown { stream: String },
+    /// Have a stream's leader step down, perhaps again and again until some node leads.
+    StepDown {
+        stream: String,
+        to: Option<NodeChoice>,
+    },
     /// Wait until a stream takes no more messages.
     Unavailable { stream: String, within: Duration },
     /// Wait until a stream has so many replicas that hold all of it.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::step::{Step, Ways};
+use super::step::{NodeChoice, Step, Ways};
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,7 +34,7 @@ impl Step {
             Self::Start { node } => write!(f, "start {node}"),
             Self::AddNode { alias } => write!(f, "add a fresh node ({alias})"),
             Self::PeerRemove { node, .. } => write!(f, "remove {node} from the meta group"),
-            Self::StepDown { stream } => write!(f, "have the leader of {stream} step down"),
+            Self::StepDown { stream, to } => tell_step_down(f, stream, to.as_ref()),
             Self::Unavailable { stream, .. } => write!(f, "see that {stream} takes no messages"),
             Self::Wait {
                 stream, replicas, ..
@@ -87,5 +87,16 @@ impl Step {
             Self::Operator(step) => write!(f, "{step}"),
             Self::Transfer(step) => write!(f, "{step}"),
         }
+    }
+}
+
+fn tell_step_down(
+    f: &mut fmt::Formatter<'_>,
+    stream: &str,
+    to: Option<&NodeChoice>,
+) -> fmt::Result {
+    match to {
+        None => write!(f, "have the leader of {stream} step down"),
+        Some(node) => write!(f, "have leaders of {stream} step down until {node} leads"),
     }
 }

@@ -36,6 +36,7 @@ impl Resolver<'_> {
             }),
             Written::LeaderStepsDown(on) => Ok(Step::StepDown {
                 stream: self.known_stream(&on.stream)?,
+                to: on.to.as_ref().map(|node| self.node(node)).transpose()?,
             }),
             Written::Unavailable(on) => self.unavailable(on),
             Written::Wait(wait) => self.wait(wait),

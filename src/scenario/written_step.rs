@@ -19,7 +19,7 @@ pub(super) enum Step {
     AddNode(AddNode),
     PeerRemove(PeerRemove),
     #[serde(rename = "step_down")]
-    LeaderStepsDown(OnStream),
+    LeaderStepsDown(StepDown),
     Unavailable(OnStreamWithin),
     Wait(Wait),
     NoReplacement(NoReplacement),
@@ -94,8 +94,10 @@ pub(super) struct AddNode {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct OnStream {
+pub(super) struct StepDown {
     pub(super) stream: Spanned<String>,
+    /// Until this node leads.
+    pub(super) to: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

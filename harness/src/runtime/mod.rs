@@ -126,6 +126,21 @@ impl Runtime {
             Some(_) | None => Ok(Self::Process),
         }
     }
+
+    /// Whether a fault can be injected there, as far as that is known before a cluster runs: a full
+    /// disk needs [`ClusterBuilder::disk_size`] too, and a cut network an engine on this machine.
+    ///
+    /// [`ClusterBuilder::disk_size`]: crate::ClusterBuilder::disk_size
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] with the reason.
+    pub fn check_possible(self, fault: Fault) -> Result<()> {
+        let possible = match self {
+            Self::Process => process::possible(fault),
+            Self::Container => container::possible(fault),
+        };
+        possible.map_err(|reason| Error::Unsupported { fault, reason })
+    }
 }
 
 impl FromStr for Runtime {

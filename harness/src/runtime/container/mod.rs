@@ -144,6 +144,16 @@ impl ContainerHost {
     }
 }
 
+/// Whether a fault can be injected into containers.
+pub(super) fn possible(fault: Fault) -> std::result::Result<(), String> {
+    match fault {
+        Fault::Network | Fault::FullDisk | Fault::ReadOnlyStore | Fault::MemoryLimit => Ok(()),
+        Fault::OtherServer => Err(String::from(
+            "all containers of a cluster have one image; local processes can be upgraded",
+        )),
+    }
+}
+
 #[async_trait]
 impl Host for ContainerHost {
     fn routing(&self) -> Routing {
@@ -164,10 +174,8 @@ impl Host for ContainerHost {
                  does not pass through this program",
             )),
             Fault::FullDisk if self.shared.disk_bytes.is_none() => Err(NO_DISK_SIZE.to_owned()),
-            Fault::Network | Fault::FullDisk | Fault::ReadOnlyStore | Fault::MemoryLimit => Ok(()),
-            Fault::OtherServer => Err(String::from(
-                "all containers of a cluster have one image; local processes can be upgraded",
-            )),
+            Fault::Network | Fault::FullDisk | Fault::ReadOnlyStore => possible(fault),
+            Fault::MemoryLimit | Fault::OtherServer => possible(fault),
         }
     }
 

@@ -253,14 +253,10 @@ impl Host for ProcessHost {
     }
 
     fn possible(&self, fault: Fault) -> std::result::Result<(), String> {
-        match fault {
-            Fault::Network | Fault::OtherServer => Ok(()),
-            Fault::FullDisk if !self.disks.are_bounded() => Err(NO_DISK_SIZE.to_owned()),
-            Fault::FullDisk | Fault::ReadOnlyStore => check_may_mount(),
-            Fault::MemoryLimit => Err(String::from(
-                "the memory of local processes can't be limited; containers can",
-            )),
+        if fault == Fault::FullDisk && !self.disks.are_bounded() {
+            return Err(NO_DISK_SIZE.to_owned());
         }
+        possible(fault)
     }
 
     async fn signal(&self, key: NodeKey, signal: Signal) -> Result<()> {
@@ -361,6 +357,17 @@ impl Host for ProcessHost {
     async fn log_tail(&self, key: NodeKey) -> String {
         let log = fs::read(self.home(key).join("server.log")).unwrap_or_default();
         tail(&log)
+    }
+}
+
+/// Whether a fault can be injected into local processes.
+pub(super) fn possible(fault: Fault) -> std::result::Result<(), String> {
+    match fault {
+        Fault::Network | Fault::OtherServer => Ok(()),
+        Fault::FullDisk | Fault::ReadOnlyStore => check_may_mount(),
+        Fault::MemoryLimit => Err(String::from(
+            "the memory of local processes can't be limited; containers can",
+        )),
     }
 }
 
