@@ -9,7 +9,7 @@ use lifeboat_harness::StoreArea;
 use super::failure::{broken, by_engine, impossible};
 use super::faults::chosen;
 use super::steps::Outcome;
-use super::world::World;
+use super::world::{NamedBackup, World};
 use crate::backup::{
     BackupOptions, BackupSummary, IfExists, Overrides, RestoreOptions, RestoreSummary,
     back_up_stream, remove_stream, restore_stream,
@@ -51,7 +51,7 @@ pub(super) fn backed_up(
         consumers.retain(|one| one.name != position.name);
         consumers.push(position);
     }
-    world.name_backup(name, stream);
+    world.name_backup(name, stream, world.evidence.backup(name));
     world.record(Event::BackedUp {
         stream: stream.to_owned(),
         backup: name.to_owned(),
@@ -68,10 +68,7 @@ pub(super) async fn restore(
     changes: &RestoreChanges,
     fails: bool,
 ) -> Outcome {
-    let Some(stream) = world.backed_up_stream(backup) else {
-        return Err(impossible(format!("there is no backup `{backup}`")));
-    };
-    let source = world.evidence.backup(backup);
+    let NamedBackup { stream, path } = world.named_backup(backup)?;
     if !fails {
         world.record(Event::Restoring {
             stream: stream.clone(),
@@ -81,7 +78,7 @@ pub(super) async fn restore(
     let options = options_of(changes);
     let never = std::future::pending();
     let connection = world.connection().await.map_err(impossible)?;
-    let summary = restore_stream(&connection, &source, &options, &(), never)
+    let summary = restore_stream(&connection, &path, &options, &(), never)
         .await
         .map_err(by_engine)?;
     restored(world, stream, backup, &summary);
@@ -123,9 +120,7 @@ pub(super) fn options_of(changes: &RestoreChanges) -> RestoreOptions {
 /// Puts a backup's stream into the store of an ended server, by way of a copy of that store. Into that of
 /// a cluster's node, which `lifeboat extract` refuses, it is put as an operator with `tar` would.
 pub(super) async fn extract(world: &World<'_>, backup: &str, choice: &NodeChoice) -> Outcome {
-    let Some(stream) = world.backed_up_stream(backup) else {
-        return Err(impossible(format!("there is no backup `{backup}`")));
-    };
+    let NamedBackup { stream, path } = world.named_backup(backup)?;
     let node = chosen(world, choice).await?;
     let store = world.evidence.store("extracted", node.name());
     let is_alone = world.cluster().nodes().len() == 1;
@@ -145,9 +140,9 @@ pub(super) async fn extract(world: &World<'_>, backup: &str, choice: &NodeChoice
         to_file: false,
         stopped: true,
     };
-    let (source, data) = (world.evidence.backup(backup), store.clone());
+    let data = store.clone();
     let extracting = tokio::task::spawn_blocking(move || {
-        offline::extract(&Look::at(&source)?, &data, &options, None)
+        offline::extract(&Look::at(&path)?, &data, &options, None)
     });
     let extracted = extracting.await.map_err(impossible)?.map_err(broken)?;
     world.record(Event::Restoring {

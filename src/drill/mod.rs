@@ -5,6 +5,7 @@ mod backups;
 mod choice;
 mod clients;
 mod clusters;
+mod configurations;
 mod damage;
 mod disks;
 mod evidence;

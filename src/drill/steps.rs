@@ -8,7 +8,9 @@ use super::choice::{choose, members};
 use super::failure::{Failure, broken, by_harness, impossible};
 use super::observe::{copies, live, whole_replicas};
 use super::world::World;
-use super::{backups, clusters, damage, disks, faults, network, operator, transfers};
+use super::{
+    backups, clusters, configurations, damage, disks, faults, network, operator, transfers,
+};
 use crate::ledger::{Event, StepEnd};
 use crate::scenario::{DiskStep, NodeChoice, OperatorStep, Step};
 
@@ -164,6 +166,10 @@ async fn operate(world: &World<'_>, step: &OperatorStep) -> Outcome {
         OperatorStep::MetaStepDown => operator::meta_step_down(world).await,
         OperatorStep::KillAll { wipe } => faults::kill_all(world, *wipe).await,
         OperatorStep::StartAll => faults::start_all(world).await,
+        OperatorStep::SaveConfig { name, data } => {
+            configurations::save_config(world, name, data.as_deref()).await
+        }
+        OperatorStep::ApplyConfig { from } => configurations::apply_config(world, from).await,
         OperatorStep::FailOver => clusters::fail_over(world).await,
         OperatorStep::Rekey { nodes, key } => operator::rekey(world, nodes, *key).await,
     }

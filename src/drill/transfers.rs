@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::backups::{backed_up, options_of, restored};
 use super::failure::{Failure, broken, by_engine, impossible};
 use super::steps::Outcome;
-use super::world::World;
+use super::world::{NamedBackup, World};
 use crate::backup::{
     BackupError, BackupOptions, BackupSummary, Progress, RestoreSummary, back_up_stream,
     restore_stream,
@@ -116,9 +116,7 @@ async fn begin_restore(
     changes: &RestoreChanges,
     slow: bool,
 ) -> Outcome {
-    let Some(stream) = world.backed_up_stream(backup) else {
-        return Err(impossible(format!("there is no backup `{backup}`")));
-    };
+    let NamedBackup { stream, path } = world.named_backup(backup)?;
     let connection = world.connection().await.map_err(impossible)?;
     let (begun, seen) = Begun::in_phase("sending");
     let mut options = options_of(changes);
@@ -133,11 +131,10 @@ async fn begin_restore(
         stream: stream.clone(),
         backup: backup.to_owned(),
     });
-    let source = world.evidence.backup(backup);
     let mut work = JoinSet::new();
     work.spawn(async move {
         let never = std::future::pending();
-        let restoring = restore_stream(&connection, &source, &options, &begun, never);
+        let restoring = restore_stream(&connection, &path, &options, &begun, never);
         restoring.await.map(Done::Restored)
     });
     under_way(seen, &mut work).await?;

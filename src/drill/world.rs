@@ -1,12 +1,14 @@
 //! What the stages and steps of a drill share.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lifeboat_harness::Cluster;
 
 use super::clusters::Clusters;
 use super::evidence::Evidence;
+use super::failure::{Failure, impossible};
 use super::load::{Publisher, Recorder};
 use super::transfers::Transfer;
 use crate::jetstream::{ConnectSettings, Connection, Login};
@@ -29,9 +31,16 @@ pub(super) struct World<'a> {
 #[derive(Default)]
 struct Names {
     nodes: BTreeMap<String, String>,
-    backups: BTreeMap<String, String>,
+    backups: BTreeMap<String, NamedBackup>,
     /// How many disks were damaged.
     damaged: u64,
+}
+
+/// A backup that a step took.
+#[derive(Clone)]
+pub(super) struct NamedBackup {
+    pub(super) stream: String,
+    pub(super) path: PathBuf,
 }
 
 /// Connects as the cluster's user to the first of these addresses that answers.
@@ -126,12 +135,15 @@ impl<'a> World<'a> {
         self.with_names(|names| names.nodes.get(alias).cloned())
     }
 
-    pub(super) fn name_backup(&self, backup: &str, stream: &str) {
-        self.with_names(|names| names.backups.insert(backup.to_owned(), stream.to_owned()));
+    pub(super) fn name_backup(&self, backup: &str, stream: &str, path: PathBuf) {
+        let stream = stream.to_owned();
+        let named = NamedBackup { stream, path };
+        self.with_names(|names| names.backups.insert(backup.to_owned(), named));
     }
 
-    pub(super) fn backed_up_stream(&self, backup: &str) -> Option<String> {
-        self.with_names(|names| names.backups.get(backup).cloned())
+    pub(super) fn named_backup(&self, backup: &str) -> Result<NamedBackup, Failure> {
+        let named = self.with_names(|names| names.backups.get(backup).cloned());
+        named.ok_or_else(|| impossible(format!("there is no backup `{backup}`")))
     }
 
     pub(super) fn begin_transfer(&self, backup: &str, transfer: Transfer) {

@@ -60,6 +60,10 @@ pub enum OperatorStep {
     KillAll { wipe: bool },
     /// Start all servers that ended.
     StartAll,
+    /// Save all configurations as files, and perhaps a stream's data.
+    SaveConfig { name: String, data: Option<String> },
+    /// Make what a saved configuration has and the servers lack.
+    ApplyConfig { from: String },
     /// Have the recovery cluster take over.
     FailOver,
     /// Give ended servers another key of encryption at rest.
@@ -75,6 +79,7 @@ impl OperatorStep {
             Self::Update { .. } | Self::StreamPeerRemove { .. } => false,
             Self::MetaRescue { .. } | Self::MetaStepDown | Self::StartAll => false,
             Self::FailOver | Self::Rekey { .. } => false,
+            Self::SaveConfig { .. } | Self::ApplyConfig { .. } => false,
         }
     }
 
@@ -87,6 +92,7 @@ impl OperatorStep {
             Self::Upgrade { .. } | Self::Purge { .. } | Self::DeleteMessages { .. } => false,
             Self::MetaStepDown | Self::KillAll { .. } | Self::StartAll => false,
             Self::FailOver | Self::Rekey { .. } => false,
+            Self::SaveConfig { .. } | Self::ApplyConfig { .. } => false,
         }
     }
 }
@@ -117,6 +123,12 @@ impl fmt::Display for OperatorStep {
             Self::KillAll { wipe: false } => f.write_str("kill all nodes"),
             Self::KillAll { wipe: true } => f.write_str("kill all nodes and wipe their disks"),
             Self::StartAll => f.write_str("start all nodes"),
+            Self::SaveConfig { name, data } => {
+                write!(f, "save the configurations as `{name}`")?;
+                data.as_ref()
+                    .map_or(Ok(()), |stream| write!(f, ", with the data of {stream}"))
+            }
+            Self::ApplyConfig { from } => write!(f, "apply the configurations of `{from}`"),
             Self::FailOver => f.write_str("have the recovery cluster take over"),
             Self::Rekey { nodes, key } => {
                 let names: Vec<_> = nodes.iter().map(ToString::to_string).collect();

@@ -31,6 +31,24 @@ impl Resolver<'_> {
         Ok(OperatorStep::Upgrade { node, alias, to })
     }
 
+    pub(super) fn save_config(&mut self, save: &written::SaveConfig) -> Result<OperatorStep> {
+        let name = match &save.data {
+            Some(stream) => self.new_backup(&save.name, stream)?.0,
+            None => self.pointer.word(&save.name, "a name")?,
+        };
+        if !self.saved.insert(name.clone()) {
+            let message = format!("configurations are saved as `{name}` already");
+            return Err(self.pointer.value(&save.name, message));
+        }
+        let data = save.data.as_ref().map(|stream| stream.get_ref().clone());
+        Ok(OperatorStep::SaveConfig { name, data })
+    }
+
+    pub(super) fn apply_config(&self, apply: &written::ApplyConfig) -> Result<OperatorStep> {
+        let from = self.known(&apply.from, self.saved.iter(), "saved configuration")?;
+        Ok(OperatorStep::ApplyConfig { from })
+    }
+
     pub(super) fn rekey(&self, rekey: &written::Rekey) -> Result<OperatorStep> {
         if !self.cluster.encrypted {
             let message = "nothing is encrypted here: say `encrypted = true` of the cluster";

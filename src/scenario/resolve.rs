@@ -48,6 +48,7 @@ pub fn load(path: &Path, text: &str) -> Result<Scenario> {
         streams: Vec::new(),
         aliases: BTreeSet::new(),
         backups: BTreeMap::new(),
+        saved: BTreeSet::new(),
         running: BTreeMap::new(),
         in_memory: BTreeSet::new(),
         copies: BTreeMap::new(),
@@ -69,6 +70,8 @@ pub(super) struct Resolver<'a> {
     pub(super) aliases: BTreeSet<String>,
     /// Backups, and of which stream each is.
     pub(super) backups: BTreeMap<String, String>,
+    /// Configurations that were saved.
+    pub(super) saved: BTreeSet<String>,
     /// Those that are being taken or restored.
     pub(super) running: BTreeMap<String, Range<usize>>,
     /// Streams that are kept in memory.
@@ -602,6 +605,62 @@ lost = "nothing"
             let message = fault(VICTIM, &restore(what));
             assert!(message.contains("x.toml:12:"), "{what}: {message}");
             assert!(message.contains(expected), "{what}: {message}");
+        }
+    }
+
+    #[test]
+    fn faults_of_steps_that_lead_elsewhere_are_pointed_at() {
+        for (step, expected) in [
+            (
+                "apply_config = { from = \"conf\" }",
+                "no earlier step makes a saved configuration `conf`",
+            ),
+            (
+                "save_config = { as = \"conf\", data = \"ORDER\" }",
+                "did you mean `ORDERS`?",
+            ),
+            (
+                "rekey = { node = \"n1\", key = \"none\" }",
+                "nothing is encrypted here",
+            ),
+            (
+                "step_down = { stream = \"ORDERS\", to = \"n7\" }",
+                "`n7` is no node",
+            ),
+        ] {
+            let message = fault(VICTIM, step);
+            assert!(message.contains("x.toml:10:"), "{step}: {message}");
+            assert!(message.contains(expected), "{step}: {message}");
+        }
+        for (from, to, expected) in [
+            (
+                "[[stream]]",
+                String::from("[cluster]\nserver = \"2.12.8\"\n[[stream]]"),
+                "x.toml:6:10: which server runs is said when a drill is run",
+            ),
+            (
+                "[[stream]]",
+                String::from("[cluster]\nnode_servers = { n4 = \"2.12.8\" }\n[[stream]]"),
+                "`n4` is no node of it; expected one of n1, n2, n3",
+            ),
+            (
+                "[[stream]]",
+                String::from("[recovery_cluster]\nnodes = 1\n[[stream]]"),
+                "x.toml:5:1: nothing makes this cluster take over",
+            ),
+            (
+                VICTIM,
+                String::from("fail_over = {}"),
+                "x.toml:9:1: no cluster can take over: add a [recovery_cluster] table",
+            ),
+            (
+                VICTIM,
+                String::from("fail_over = {}\n[recovery_cluster]\nserver = \"2.12\""),
+                "did you mean `2.12.",
+            ),
+        ] {
+            let message = fault(from, &to);
+            assert!(message.contains(expected), "{to}: {message}");
         }
     }
 

@@ -71,6 +71,8 @@ impl Resolver<'_> {
             Written::MetaStepDown(_) => Ok(Step::Operator(OperatorStep::MetaStepDown)),
             Written::KillAll(all) => Ok(Step::Operator(OperatorStep::KillAll { wipe: all.wipe })),
             Written::StartAll(_) => Ok(Step::Operator(OperatorStep::StartAll)),
+            Written::SaveConfig(save) => self.save_config(save).map(Step::Operator),
+            Written::ApplyConfig(apply) => self.apply_config(apply).map(Step::Operator),
             Written::FailOver(_) => self.fail_over(step.span()).map(Step::Operator),
             Written::Rekey(rekey) => self.rekey(rekey).map(Step::Operator),
             Written::BeginBackup(begin) => self.begin_backup(begin).map(Step::Transfer),

@@ -51,6 +51,8 @@ pub(super) enum Step {
     MetaStepDown(Nothing),
     KillAll(KillAll),
     StartAll(Nothing),
+    SaveConfig(SaveConfig),
+    ApplyConfig(ApplyConfig),
     FailOver(Nothing),
     Rekey(Rekey),
     BeginBackup(BeginBackup),
@@ -324,6 +326,21 @@ pub(super) struct MetaRescue {
 pub(super) struct KillAll {
     #[serde(default)]
     pub(super) wipe: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SaveConfig {
+    #[serde(rename = "as")]
+    pub(super) name: Spanned<String>,
+    /// The stream whose messages are saved as well.
+    pub(super) data: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ApplyConfig {
+    pub(super) from: Spanned<String>,
 }
 
 #[derive(Debug, Deserialize)]
