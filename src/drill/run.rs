@@ -145,6 +145,7 @@ fn rules(scenario: &Scenario) -> Rules {
                     replicas: stream.replicas,
                     consumers: stream.consumers.clone(),
                     keeping: stream.keeping.clone(),
+                    feed: stream.feed.clone(),
                 };
                 (stream.name.clone(), rules)
             })
@@ -180,6 +181,7 @@ async fn rehearse(
     let publishers: Vec<_> = scenario
         .streams
         .iter()
+        .filter(|stream| stream.feed.is_published())
         .map(|stream| {
             let clients = Arc::clone(&clients);
             Publisher::new(recorder.clone(), clients, stream, scenario.load, seed)

@@ -6,9 +6,9 @@ use lifeboat_harness::wait::{Probe, TimedOut, pause_for, until};
 
 use super::choice::{choose, members};
 use super::failure::{Failure, broken, by_harness, impossible};
-use super::observe::{copies, live, whole_replicas};
+use super::observe::{copies, live};
 use super::world::World;
-use super::{backups, damage, disks, faults, network, operator, transfers};
+use super::{backups, catch_up, damage, disks, faults, network, operator, transfers};
 use crate::ledger::{Event, StepEnd};
 use crate::scenario::{DiskStep, OperatorStep, Step};
 
@@ -225,7 +225,7 @@ async fn wait(world: &World<'_>, stream: &str, replicas: usize, within: Duration
     let Some(spec) = world.stream(stream) else {
         return Err(impossible(format!("there is no stream {stream}")));
     };
-    let seen = until(within, || whole_replicas(world.cluster, spec, replicas)).await;
+    let seen = until(within, || catch_up::whole(world, spec, replicas)).await;
     seen.map_err(|timed_out: TimedOut| broken(timed_out))?;
     world.record(Event::Recovered {
         stream: stream.to_owned(),

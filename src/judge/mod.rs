@@ -3,6 +3,7 @@
 
 mod consumers;
 mod delivery;
+mod derived;
 mod fate;
 mod finding;
 mod history;
@@ -17,7 +18,7 @@ pub use finding::{Figures, Finding, FindingKind, Judgement};
 pub use record::RunRecord;
 
 use crate::ledger::{Event, LossScope, Stamped, StepEnd};
-use crate::model::{Keeping, Verdict};
+use crate::model::{Feed, Keeping, Verdict};
 use history::History;
 
 /// What a drill is judged by.
@@ -44,6 +45,8 @@ pub struct StreamRules {
     pub consumers: Vec<String>,
     /// What it drops by itself.
     pub keeping: Keeping,
+    /// Where its messages come from.
+    pub feed: Feed,
 }
 
 /// Judges a drill by its ledger.
@@ -53,11 +56,15 @@ pub fn judge(rules: &Rules, events: &[Stamped]) -> Judgement {
     let mut figures = Figures::default();
     for (stream, own) in &rules.streams {
         let Some(stream_history) = history.streams.get(stream.as_str()) else {
-            let text = format!("nothing was ever sent to {stream}");
+            let text = format!("nothing was ever sent to {stream}, or seen on it");
             findings.push(Finding::inconclusive(FindingKind::NotChecked, text));
             continue;
         };
-        delivery::judge(
+        let judge_content = match own.feed {
+            Feed::Publishers => delivery::judge,
+            Feed::Mirror(_) | Feed::Sources(_) => derived::judge,
+        };
+        judge_content(
             rules,
             own,
             stream_history,
@@ -95,6 +102,7 @@ fn excuse_ending(lost: LossScope, findings: &mut [Finding]) {
             Kind::Altered | Kind::Duplicated | Kind::Reordered => true,
             Kind::Damaged | Kind::Redelivered | Kind::StepFailed => true,
             Kind::LostHead | Kind::LostHole | Kind::LostTail => lost == LossScope::Nothing,
+            Kind::OriginHoldsMore => false,
             Kind::ReplicaLacks | Kind::ReplicasDiffer | Kind::ReplicaCount => false,
             Kind::Unexpected | Kind::Skipped | Kind::Position | Kind::TooSlow => false,
             Kind::NotCarriedOut | Kind::NotChecked => false,

@@ -183,7 +183,7 @@ impl<'a> Presence<'a> {
 
 /// Sorts lost messages by the shape of the loss: before everything that is held, after it, or
 /// in between. The shape tells the cause.
-fn shapes<'a>(
+pub(super) fn shapes<'a>(
     stream: &StreamHistory<'_>,
     lost: &[&'a Acknowledged<'a>],
     held: impl Fn(&str) -> bool,
@@ -207,7 +207,8 @@ fn shapes<'a>(
     shapes
 }
 
-fn example(messages: &[&Acknowledged<'_>]) -> String {
+/// The first and the last of these messages.
+pub(super) fn example(messages: &[&Acknowledged<'_>]) -> String {
     match messages {
         [] => String::new(),
         [only] => format!(" ({} at sequence {})", only.id, only.sequence),

@@ -191,6 +191,7 @@ fn rules(lost: LossScope, replicas: usize) -> Rules {
                 replicas,
                 consumers: vec![C.into()],
                 keeping: Keeping::default(),
+                feed: Feed::default(),
             },
         )]),
     }

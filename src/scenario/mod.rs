@@ -5,6 +5,7 @@ mod catalog;
 mod diagnostic;
 mod disk_step;
 mod disk_steps;
+mod feed;
 mod inverted;
 mod names;
 mod operator_step;

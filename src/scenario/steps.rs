@@ -95,7 +95,7 @@ impl Resolver<'_> {
         let range = 1..=10_000_000;
         let messages = self.pointer.count(&publish.messages, range, "messages")?;
         Ok(Step::Publish {
-            stream: self.known_stream(&publish.stream)?,
+            stream: self.published_stream(&publish.stream)?,
             messages: messages as u64,
         })
     }
@@ -121,7 +121,7 @@ impl Resolver<'_> {
 
     fn unavailable(&self, on: &written::OnStreamWithin) -> Result<Step> {
         Ok(Step::Unavailable {
-            stream: self.known_stream(&on.stream)?,
+            stream: self.published_stream(&on.stream)?,
             within: self.pointer.within(on.within.as_ref())?,
         })
     }
@@ -279,7 +279,7 @@ impl Resolver<'_> {
     fn refuse(&self, refuse: &written::Refuse) -> Result<Step> {
         Ok(Step::Refuse {
             node: self.node(&refuse.node)?,
-            stream: self.known_stream(&refuse.stream)?,
+            stream: self.published_stream(&refuse.stream)?,
             watched: self.pointer.time(&refuse.watched)?,
         })
     }
