@@ -8,7 +8,7 @@ use super::choice::{choose, members};
 use super::failure::{Failure, broken, by_harness, impossible};
 use super::observe::{copies, live};
 use super::world::World;
-use super::{backups, catch_up, damage, disks, faults, network, operator, transfers};
+use super::{backups, buckets, catch_up, damage, disks, faults, network, operator, transfers};
 use crate::ledger::{Event, StepEnd};
 use crate::scenario::{DiskStep, OperatorStep, Step};
 
@@ -127,6 +127,7 @@ async fn perform(world: &World<'_>, step: &Step) -> Outcome {
         Step::Disk(step) => on_disk(world, step).await,
         Step::Operator(step) => operate(world, step).await,
         Step::Transfer(step) => transfers::carry_out(world, step).await,
+        Step::Bucket(step) => buckets::carry_out(world, step).await,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The wire: everything that is said to a server. The only code here that names async-nats.
 
 mod account;
+mod bucket;
 mod configuration;
 mod connection;
 mod consumer;
@@ -18,6 +19,7 @@ mod stream;
 mod system;
 
 pub use account::{AccountLimits, AccountTotals, ConsumerInfo, ConsumerList};
+pub use bucket::BucketEntry;
 pub use connection::Connection;
 pub use consumer::{Batch, Delivery, PullConsumer};
 pub use context::{ContextError, read_context, selected_context};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Figures, Finding, FindingKind};
 use super::history::{Counts, History, Replica, StreamHistory};
-use super::presence::Presence;
+use super::presence::{Presence, by_subject};
 use super::{Rules, StreamRules};
 use crate::model::Fingerprint;
 
@@ -49,6 +49,7 @@ pub(super) fn judge(
         stream,
         history,
         replicas: &replicas,
+        subjects: by_subject(&replicas),
     };
     presence.judge(figures, findings);
     for (node, replica) in &replicas {

@@ -169,12 +169,7 @@ impl<'a> Subject<'a> {
     }
 
     /// Is every acknowledged message on it that an origin holds?
-    fn presence(
-        &self,
-        min_acknowledged: u64,
-        figures: &mut Figures,
-        findings: &mut Vec<Finding>,
-    ) {
+    fn presence(&self, min_acknowledged: u64, figures: &mut Figures, findings: &mut Vec<Finding>) {
         let name = self.stream.name;
         let own = ids(&self.replicas);
         let mut compared = 0;
@@ -228,10 +223,7 @@ impl<'a> Subject<'a> {
         let given: BTreeMap<&str, u64> = deliveries
             .map(|delivery| (delivery.message.id.as_str(), delivery.message.sequence))
             .collect();
-        let lost: Vec<_> = given
-            .iter()
-            .filter(|(id, _)| !own.contains(**id))
-            .collect();
+        let lost: Vec<_> = given.iter().filter(|(id, _)| !own.contains(**id)).collect();
         if let Some((id, sequence)) = lost.first() {
             let text = format!(
                 "{} messages that consumers of {} were given are no longer on it ({id} at sequence {sequence})",

@@ -32,6 +32,8 @@ pub enum FindingKind {
     Altered,
     /// A message that was refused, never sent, or should be gone.
     Unexpected,
+    /// A client reads something else from a bucket than what was acknowledged last.
+    ReadWrong,
     /// An acknowledged message was delivered again.
     Redelivered,
     /// A message that is stored was never delivered.

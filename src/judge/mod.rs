@@ -1,6 +1,7 @@
 //! Judges: pure functions from what happened to what it means. They can be run again, on any
 //! ledger, at any time.
 
+mod bucket;
 mod consumers;
 mod delivery;
 mod derived;
@@ -83,6 +84,7 @@ pub fn judge(rules: &Rules, events: &[Stamped]) -> Judgement {
             subject.judge(&mut figures, &mut findings);
         }
     }
+    bucket::judge(rules, events, &history, &mut findings);
     recovery::judge(rules, &history, &mut figures, &mut findings);
     if findings
         .iter()
@@ -100,7 +102,7 @@ fn excuse_ending(lost: LossScope, findings: &mut [Finding]) {
     for finding in findings {
         let is_safety = match finding.kind {
             Kind::Altered | Kind::Duplicated | Kind::Reordered => true,
-            Kind::Damaged | Kind::Redelivered | Kind::StepFailed => true,
+            Kind::Damaged | Kind::Redelivered | Kind::StepFailed | Kind::ReadWrong => true,
             Kind::LostHead | Kind::LostHole | Kind::LostTail => lost == LossScope::Nothing,
             Kind::OriginHoldsMore => false,
             Kind::ReplicaLacks | Kind::ReplicasDiffer | Kind::ReplicaCount => false,

@@ -860,3 +860,127 @@ fn a_stream_takes_messages_until_a_backup_is_in_its_place() {
     assert_eq!(judgement.findings, [], "{judgement:?}");
     assert_eq!(judgement.figures.lost, 4);
 }
+
+const M: &str = "M";
+
+/// Rules of a drill whose stream `M` gets its messages from `S`.
+fn derived_rules(feed: Feed) -> Rules {
+    let mut rules = rules(LossScope::Nothing, 1);
+    let derived = StreamRules {
+        replicas: 1,
+        consumers: Vec::new(),
+        keeping: Keeping::default(),
+        feed,
+    };
+    rules.streams.insert(M.into(), derived);
+    rules
+}
+
+/// A clean history of nine messages, of which `S` holds what one function leaves and `M` what another
+/// does; `M` has given its consumers what a third leaves.
+fn derived(feed: Feed, origin: Change, own: Change, given: Change) -> Judgement {
+    let mut story = Story::new();
+    story.publish(1..=9);
+    let (mut held, mut delivered) = (story.stream.clone(), story.stream.clone());
+    own(&mut held);
+    given(&mut delivered);
+    let mut events = story.end(&[origin]);
+    let mut add = |event| {
+        let at_us = events.len() as u64;
+        events.push(Stamped { at_us, event });
+    };
+    for message in delivered {
+        add(Event::Delivered {
+            stream: M.into(),
+            consumer: C.into(),
+            attempt: 1,
+            message,
+        });
+    }
+    let messages = held.len() as u64;
+    for message in held {
+        add(Event::Held {
+            stream: M.into(),
+            node: "n9".into(),
+            message,
+        });
+    }
+    add(Event::ReplicaRead {
+        stream: M.into(),
+        node: "n9".into(),
+        messages,
+        defects: vec![],
+    });
+    judge(&derived_rules(feed), &events)
+}
+
+fn mirror() -> Feed {
+    Feed::Mirror(S.into())
+}
+
+#[test]
+fn a_mirror_that_holds_what_its_origin_holds_is_clean() {
+    let judgement = derived(mirror(), same, same, same);
+    assert_eq!(judgement.findings, []);
+    let sequences: Change = |held| held.iter_mut().for_each(|one| one.sequence += 5);
+    let header: Change = |held| {
+        for message in held {
+            message.sequence += 5;
+            message.headers = Digest::of(b"and Nats-Stream-Source");
+        }
+    };
+    let sources = Feed::Sources(vec![S.into()]);
+    assert_eq!(derived(sources, same, header, header).findings, []);
+    let moved = kinds(&derived(mirror(), same, sequences, same));
+    assert_eq!(moved, [FindingKind::Reordered]);
+}
+
+#[test]
+fn what_is_wrong_with_a_mirror_is_found() {
+    let cases: [(Change, FindingKind); 8] = [
+        (|held| drop(held.remove(4)), FindingKind::OriginHoldsMore),
+        (|held| held.truncate(7), FindingKind::OriginHoldsMore),
+        (Vec::clear, FindingKind::OriginHoldsMore),
+        (|held| held.push(message(1, 10)), FindingKind::Duplicated),
+        (|held| held.push(message(99, 10)), FindingKind::Unexpected),
+        (
+            |held| held[3].payload = Digest::of(b"other"),
+            FindingKind::Altered,
+        ),
+        (
+            |held| held[3].headers = Digest::of(b"other"),
+            FindingKind::Altered,
+        ),
+        (|held| held[3].time_ns += 1, FindingKind::Altered),
+    ];
+    for (change, kind) in cases {
+        let judgement = derived(mirror(), same, change, Vec::clear);
+        assert_eq!(judgement.verdict, Verdict::Broken, "{kind:?}");
+        assert!(kinds(&judgement).contains(&kind), "{kind:?}: {judgement:?}");
+    }
+    let never_sent: Change = |given| given.push(message(99, 10));
+    let judgement = derived(mirror(), same, same, never_sent);
+    assert!(kinds(&judgement).contains(&FindingKind::Altered));
+}
+
+#[test]
+fn what_a_mirror_still_holds_and_its_origin_lost_is_counted_and_must_stay() {
+    let tail: Change = |held| held.truncate(7);
+    let judgement = derived(mirror(), tail, same, same);
+    // What the origin lost is found there alone.
+    assert_eq!(
+        kinds(&judgement),
+        [FindingKind::LostTail, FindingKind::Position]
+    );
+    assert_eq!((judgement.figures.ahead, judgement.figures.behind), (2, 0));
+    let judgement = derived(mirror(), tail, tail, same);
+    assert!(kinds(&judgement).contains(&FindingKind::LostHole));
+    assert_eq!(judgement.figures.ahead, 0);
+}
+
+#[test]
+fn a_mirror_whose_origin_holds_too_little_proves_nothing() {
+    let judgement = derived(mirror(), Vec::clear, same, same);
+    let text = "hold only 0 acknowledged messages";
+    assert!(judgement.findings.iter().any(|one| one.text.contains(text)));
+}

@@ -106,6 +106,17 @@ pub enum StepEnd {
     },
 }
 
+/// The value of a bucket's key, as a client reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketValue {
+    /// The key's subject.
+    pub subject: String,
+    /// The value's revision, which is its sequence in the stream.
+    pub sequence: u64,
+    /// Digest of the value.
+    pub payload: Digest,
+}
+
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -335,6 +346,18 @@ pub enum Event {
         node: String,
         /// Why.
         reason: String,
+    },
+    /// A bucket is about to be read: what was acknowledged before has to be seen.
+    ReadingBucket {
+        /// The stream that it is.
+        stream: String,
+    },
+    /// Every key of a bucket was read by a client.
+    BucketRead {
+        /// The stream that it is.
+        stream: String,
+        /// The value of each key.
+        values: Vec<BucketValue>,
     },
     /// Something worth telling that no judge uses.
     Noted {

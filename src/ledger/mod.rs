@@ -3,5 +3,7 @@
 mod event;
 mod file;
 
-pub use event::{AckOutcome, Event, FaultKind, LossScope, PublishOutcome, Stamped, StepEnd};
+pub use event::{
+    AckOutcome, BucketValue, Event, FaultKind, LossScope, PublishOutcome, Stamped, StepEnd,
+};
 pub use file::{Ledger, LedgerError, read_ledger};

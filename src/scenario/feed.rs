@@ -92,7 +92,8 @@ impl Resolver<'_> {
         };
         let count = self.pointer.count(keys, 1..=MOST_KEYS, "keys")?;
         let Some(parent) = first.strip_suffix(['*', '>']) else {
-            let message = format!("`{first}` is one subject; for `keys` it has to end in `*` or `>`");
+            let message =
+                format!("`{first}` is one subject; for `keys` it has to end in `*` or `>`");
             return Err(self.pointer.value(subjects, message));
         };
         Ok(Subjects {
@@ -153,7 +154,8 @@ impl Resolver<'_> {
         if !self.feeds.contains_key(&name) {
             return Ok(name);
         }
-        let message = format!("`{name}` is judged by what its origins hold: remove nothing from it");
+        let message =
+            format!("`{name}` is judged by what its origins hold: remove nothing from it");
         Err(self.pointer.value(stream, message))
     }
 
@@ -249,8 +251,16 @@ lost = "nothing"
                 "mirror = \"ORDER\"",
                 "x.toml:10:10: no stream above this one is called `ORDER`; did you mean `ORDERS`?",
             ),
-            ("mirror = \"ORDERS\"", "mirror = \"ALL\"", "x.toml:10:10: no stream above"),
-            ("mirror = \"ORDERS\"", "", "a stream needs `subjects`, or other streams"),
+            (
+                "mirror = \"ORDERS\"",
+                "mirror = \"ALL\"",
+                "x.toml:10:10: no stream above",
+            ),
+            (
+                "mirror = \"ORDERS\"",
+                "",
+                "a stream needs `subjects`, or other streams",
+            ),
             (
                 "mirror = \"ORDERS\"",
                 "mirror = \"ORDERS\"\nsources = [\"ORDERS\"]",
@@ -261,14 +271,26 @@ lost = "nothing"
                 "mirror = \"ORDERS\"\nsubjects = [\"a\"]",
                 "x.toml:11:12: its messages come from other streams alone: leave `subjects` out",
             ),
-            ("mirror = \"ORDERS\"", "mirror = \"ORDERS\"\nkeys = 3", "leave `keys` out"),
+            (
+                "mirror = \"ORDERS\"",
+                "mirror = \"ORDERS\"\nkeys = 3",
+                "leave `keys` out",
+            ),
             (
                 "mirror = \"ORDERS\"",
                 "mirror = \"ORDERS\"\nconfig = { max_msgs = 5 }",
                 "x.toml:11:12: `max_msgs` can't be set here",
             ),
-            ("sources = [\"ORDERS\"]", "sources = [\"M\"]", "x.toml:13:12: the messages of `M`"),
-            ("sources = [\"ORDERS\"]", "sources = []", "no stream is named"),
+            (
+                "sources = [\"ORDERS\"]",
+                "sources = [\"M\"]",
+                "x.toml:13:12: the messages of `M`",
+            ),
+            (
+                "sources = [\"ORDERS\"]",
+                "sources = []",
+                "no stream is named",
+            ),
             (
                 "sources = [\"ORDERS\"]",
                 "sources = [\"ORDERS\", \"ORDERS\"]",
@@ -293,14 +315,23 @@ lost = "nothing"
     #[test]
     fn steps_that_make_no_sense_for_a_mirror_are_pointed_at() {
         for (step, expected) in [
-            ("publish = { stream = \"M\", messages = 5 }", "nobody publishes to `M`"),
-            ("unavailable = { stream = \"M\" }", "its messages come from ORDERS"),
+            (
+                "publish = { stream = \"M\", messages = 5 }",
+                "nobody publishes to `M`",
+            ),
+            (
+                "unavailable = { stream = \"M\" }",
+                "its messages come from ORDERS",
+            ),
             (
                 "refuse = { node = \"n1\", stream = \"M\", for = \"1s\" }",
                 "nobody publishes to `M`",
             ),
             ("purge = { stream = \"M\" }", "remove nothing"),
-            ("delete_messages = { stream = \"M\", every = 2 }", "remove nothing"),
+            (
+                "delete_messages = { stream = \"M\", every = 2 }",
+                "remove nothing",
+            ),
             (
                 "update = { stream = \"M\", config = { max_age = 5 } }",
                 "`max_age` can't be set here: the stream is to hold all that ORDERS hold",

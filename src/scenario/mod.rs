@@ -1,6 +1,8 @@
 //! Scenario files: what breaks, and what must be true afterwards. As written, and
 //! as resolved ([`Scenario`]): with every name checked and every default filled in.
 
+mod bucket_step;
+mod bucket_steps;
 mod catalog;
 mod diagnostic;
 mod disk_step;
@@ -22,6 +24,7 @@ mod values;
 mod written;
 mod written_step;
 
+pub use bucket_step::BucketStep;
 pub use catalog::{Catalog, Source};
 pub use diagnostic::Diagnostic;
 pub use disk_step::{DamageTarget, DiskStep, Harm, StreamPart};

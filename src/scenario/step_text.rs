@@ -86,6 +86,7 @@ impl Step {
             Self::Disk(step) => write!(f, "{step}"),
             Self::Operator(step) => write!(f, "{step}"),
             Self::Transfer(step) => write!(f, "{step}"),
+            Self::Bucket(step) => write!(f, "{step}"),
         }
     }
 }

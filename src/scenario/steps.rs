@@ -75,6 +75,7 @@ impl Resolver<'_> {
             Written::BeginRestore(begin) => self.begin_restore(begin).map(Step::Transfer),
             Written::EndRestore(end) => self.end_restore(end).map(Step::Transfer),
             Written::Abandon(abandon) => self.abandon(abandon).map(Step::Transfer),
+            Written::ReadBucket(read) => self.read_bucket(read).map(Step::Bucket),
         }
     }
 

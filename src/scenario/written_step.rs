@@ -56,6 +56,7 @@ pub(super) enum Step {
     BeginRestore(BeginRestore),
     EndRestore(EndTransfer),
     Abandon(Abandon),
+    ReadBucket(ReadBucket),
 }
 
 #[derive(Debug, Deserialize)]
@@ -356,6 +357,13 @@ pub(super) struct EndTransfer {
 #[serde(deny_unknown_fields)]
 pub(super) struct Abandon {
     pub(super) backup: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReadBucket {
+    pub(super) bucket: Spanned<String>,
+    pub(super) within: Option<Spanned<String>>,
 }
 
 /// A verb that needs nothing.

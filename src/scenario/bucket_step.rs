@@ -1,0 +1,28 @@
+//! Steps through the clients' own view of streams: buckets of keys and values.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// Something done with a bucket, as its users do it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields say what they are, as in the file")]
+pub enum BucketStep {
+    /// Read every key of a bucket.
+    Read {
+        bucket: String,
+        /// The stream that it is.
+        stream: String,
+        within: Duration,
+    },
+}
+
+impl fmt::Display for BucketStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read { bucket, .. } => write!(f, "read every key of the bucket {bucket}"),
+        }
+    }
+}
