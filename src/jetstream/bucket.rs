@@ -1,6 +1,7 @@
 //! Buckets of keys and values, read as applications read them: through the client library's own
 //! interface, whatever it makes of the stream.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_nats::jetstream;
@@ -42,7 +43,8 @@ impl Connection {
                 .await
                 .map_err(|error| failed(&error))?;
             let keys = store.keys().await.map_err(|error| failed(&error))?;
-            let keys: Vec<String> = keys.try_collect().await.map_err(|error| failed(&error))?;
+            // A key that is written meanwhile is listed again.
+            let keys: BTreeSet<String> = keys.try_collect().await.map_err(|error| failed(&error))?;
             let entries = futures_util::stream::iter(keys)
                 .map(|key| store.entry(key))
                 .buffered(IN_FLIGHT)
