@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use lifeboat_harness::wait::{Probe, until};
 
 use super::failure::{broken, impossible};
 use super::observe::{live, whole_replicas};
 use super::steps::Outcome;
 use super::world::World;
-use crate::ledger::{BucketValue, Event};
+use crate::ledger::{BucketObject, BucketValue, Event};
 use crate::model::Digest;
 use crate::scenario::BucketStep;
 
@@ -19,28 +20,27 @@ pub(super) async fn carry_out(world: &World<'_>, step: &BucketStep) -> Outcome {
             stream,
             within,
         } => read(world, bucket, stream, *within).await,
+        BucketStep::PutObjects {
+            bucket,
+            stream,
+            objects,
+            bytes,
+        } => put_objects(world, bucket, stream, *objects, *bytes).await,
+        BucketStep::ReadObjects {
+            bucket,
+            stream,
+            within,
+        } => read_objects(world, bucket, stream, *within).await,
     }
 }
 
 /// Reads every key of a bucket, once all its replicas hold what its stream had when the step began:
 /// any of them may answer, and one that is behind has older values.
 async fn read(world: &World<'_>, bucket: &str, stream: &str, within: Duration) -> Outcome {
-    let Some(spec) = world.stream(stream) else {
-        return Err(impossible(format!("there is no stream {stream}")));
-    };
     world.record(Event::ReadingBucket {
         stream: stream.to_owned(),
     });
-    let whole = until(within, || async {
-        match world.cluster.stream_members(stream).await {
-            Ok(members) => {
-                let running = live(world.cluster, &members).len();
-                whole_replicas(world.cluster, spec, running).await
-            }
-            Err(error) => Probe::Pending(error.to_string()),
-        }
-    });
-    whole.await.map_err(broken)?;
+    whole(world, stream, within).await?;
     let connection = world.connection().await.map_err(impossible)?;
     let entries = connection.read_bucket(bucket).await.map_err(broken)?;
     world.note(format!("{} keys of {bucket} were read", entries.len()));
@@ -52,6 +52,72 @@ async fn read(world: &World<'_>, bucket: &str, stream: &str, within: Duration) -
     world.record(Event::BucketRead {
         stream: stream.to_owned(),
         values: values.collect(),
+    });
+    Ok(())
+}
+
+/// Waits until all replicas that run hold what their leader holds.
+async fn whole(world: &World<'_>, stream: &str, within: Duration) -> Outcome {
+    let Some(spec) = world.stream(stream) else {
+        return Err(impossible(format!("there is no stream {stream}")));
+    };
+    let whole = until(within, || async {
+        match world.cluster.stream_members(stream).await {
+            Ok(members) => {
+                let running = live(world.cluster, &members).len();
+                whole_replicas(world.cluster, spec, running).await
+            }
+            Err(error) => Probe::Pending(error.to_string()),
+        }
+    });
+    whole.await.map_err(broken)
+}
+
+/// Puts objects into a bucket, one after the other, each of another content.
+async fn put_objects(
+    world: &World<'_>,
+    bucket: &str,
+    stream: &str,
+    objects: u64,
+    bytes: usize,
+) -> Outcome {
+    let connection = world.connection().await.map_err(impossible)?;
+    for _ in 0..objects {
+        let number = world.next_object();
+        let name = format!("object-{number}");
+        let mut random = fastrand::Rng::with_seed(world.seed ^ number.rotate_left(32));
+        let mut content = vec![0; bytes];
+        random.fill(&mut content);
+        let content = Bytes::from(content);
+        let put = connection.put_object(bucket, &name, &content).await;
+        put.map_err(broken)?;
+        world.record(Event::ObjectPut {
+            stream: stream.to_owned(),
+            name,
+            content: Digest::of(&content),
+        });
+    }
+    Ok(())
+}
+
+/// Reads every object that a bucket lists, once all its replicas are whole: any of them may answer.
+async fn read_objects(world: &World<'_>, bucket: &str, stream: &str, within: Duration) -> Outcome {
+    whole(world, stream, within).await?;
+    let connection = world.connection().await.map_err(impossible)?;
+    let mut objects = Vec::new();
+    for name in connection.list_objects(bucket).await.map_err(broken)? {
+        let read = connection.read_object(bucket, &name).await;
+        objects.push(BucketObject {
+            name,
+            content: read
+                .map(|content| Digest::of(&content))
+                .map_err(|error| error.to_string()),
+        });
+    }
+    world.note(format!("{} objects of {bucket} were read", objects.len()));
+    world.record(Event::ObjectsRead {
+        stream: stream.to_owned(),
+        objects,
     });
     Ok(())
 }

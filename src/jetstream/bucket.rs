@@ -44,7 +44,8 @@ impl Connection {
                 .map_err(|error| failed(&error))?;
             let keys = store.keys().await.map_err(|error| failed(&error))?;
             // A key that is written meanwhile is listed again.
-            let keys: BTreeSet<String> = keys.try_collect().await.map_err(|error| failed(&error))?;
+            let keys: BTreeSet<String> =
+                keys.try_collect().await.map_err(|error| failed(&error))?;
             let entries = futures_util::stream::iter(keys)
                 .map(|key| store.entry(key))
                 .buffered(IN_FLIGHT)

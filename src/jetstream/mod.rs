@@ -10,6 +10,7 @@ mod deletion;
 mod error;
 mod listing;
 mod messages;
+mod objects;
 mod presence;
 mod publish;
 mod restore;

@@ -8,6 +8,7 @@ mod derived;
 mod fate;
 mod finding;
 mod history;
+mod objects;
 mod presence;
 mod record;
 mod recovery;
@@ -63,6 +64,7 @@ pub fn judge(rules: &Rules, events: &[Stamped]) -> Judgement {
         };
         let judge_content = match own.feed {
             Feed::Publishers => delivery::judge,
+            Feed::Objects => objects::judge,
             Feed::Mirror(_) | Feed::Sources(_) => derived::judge,
         };
         judge_content(
@@ -83,6 +85,10 @@ pub fn judge(rules: &Rules, events: &[Stamped]) -> Judgement {
             };
             subject.judge(&mut figures, &mut findings);
         }
+    }
+    let buckets = rules.streams.iter();
+    for (stream, _) in buckets.filter(|(_, own)| own.feed == Feed::Objects) {
+        objects::judge_reading(rules.lost, events, &history, stream, &mut findings);
     }
     bucket::judge(rules, events, &history, &mut findings);
     recovery::judge(rules, &history, &mut figures, &mut findings);

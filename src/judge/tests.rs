@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::ledger::{AckOutcome, FaultKind, PublishOutcome};
+use crate::ledger::{AckOutcome, BucketValue, FaultKind, PublishOutcome};
 use crate::model::{
     ConsumerPosition, Digest, Fingerprint, Keeping, Retention, SequencePair, Verdict,
 };
@@ -983,4 +983,115 @@ fn a_mirror_whose_origin_holds_too_little_proves_nothing() {
     let judgement = derived(mirror(), Vec::clear, same, same);
     let text = "hold only 0 acknowledged messages";
     assert!(judgement.findings.iter().any(|one| one.text.contains(text)));
+}
+
+/// Publishes nine messages to three keys in turn.
+fn keyed() -> Story {
+    let mut story = Story::new();
+    for number in 1..=9 {
+        let mut message = message(number, number);
+        message.subject = format!("key-{}", number % 3);
+        let sequence = number;
+        story.send(&message, PublishOutcome::Acknowledged { sequence });
+        story.deliver(&message);
+        story.stream.push(message);
+    }
+    story
+}
+
+#[test]
+fn a_limit_for_each_subject_is_judged_by_subject() {
+    let mut rules = rules(LossScope::Nothing, 1);
+    let own = rules.streams.get_mut(S).unwrap();
+    own.keeping.per_subject = Some(2);
+    let judged = |change: Change| judge(&rules, &keyed().end(&[change]));
+    // The newest two of each key are left: seven to nine, and four to six.
+    let kept: Change = |held| drop(held.drain(..3));
+    let judgement = judged(kept);
+    assert_eq!(judgement.findings, []);
+    assert_eq!(judgement.figures.evicted, 3);
+    // The fourth has one newer message of its key, and no more.
+    let hole: Change = |held| drop(held.remove(3));
+    assert!(kinds(&judged(hole)).contains(&FindingKind::LostHole));
+    // Of a key whose newest is gone, the older ones are needed.
+    let newest: Change = |held| {
+        held.remove(8);
+        held.remove(2);
+    };
+    let judgement = judged(newest);
+    assert_eq!((judgement.figures.evicted, judgement.figures.lost), (0, 2));
+}
+
+/// What a client reads of a bucket, after this story, where the newest values are changed.
+fn read_of(story: &mut Story, change: fn(&mut Vec<BucketValue>)) -> Vec<FindingKind> {
+    let mut newest: BTreeMap<String, BucketValue> = BTreeMap::new();
+    for message in &story.stream {
+        let value = BucketValue {
+            subject: message.subject.clone(),
+            sequence: message.sequence,
+            payload: message.payload,
+        };
+        newest.insert(message.subject.clone(), value);
+    }
+    let mut values: Vec<_> = newest.into_values().collect();
+    change(&mut values);
+    let stream = String::from(S);
+    story.events.extend([
+        Event::ReadingBucket {
+            stream: stream.clone(),
+        },
+        Event::BucketRead { stream, values },
+    ]);
+    let restored = story
+        .events
+        .iter()
+        .any(|event| matches!(event, Event::Restoring { .. }));
+    let lost = if restored {
+        LossScope::AfterBackup
+    } else {
+        LossScope::Nothing
+    };
+    kinds(&judge(&rules(lost, 1), &story.end(&[same])))
+}
+
+#[test]
+fn a_bucket_has_to_be_read_as_it_was_acknowledged_last() {
+    assert_eq!(read_of(&mut keyed(), |_| {}), []);
+    let cases: [fn(&mut Vec<BucketValue>); 4] = [
+        |values| drop(values.pop()),
+        |values| values[0].payload = Digest::of(b"other"),
+        |values| values[0].sequence += 1,
+        |values| {
+            // What the key was before.
+            values[0].sequence = 6;
+            values[0].payload = Digest::of(&6_u64.to_le_bytes());
+        },
+    ];
+    for change in cases {
+        assert_eq!(read_of(&mut keyed(), change), [FindingKind::ReadWrong]);
+    }
+    let nothing = read_of(&mut Story::new(), |_| {});
+    assert!(nothing.contains(&FindingKind::NotChecked));
+}
+
+#[test]
+fn after_a_restore_a_bucket_is_read_as_the_backup_has_it() {
+    let restored = || {
+        let mut story = keyed();
+        story.backup(9);
+        let last = Fingerprint {
+            subject: String::from("key-1"),
+            ..message(10, 10)
+        };
+        story.send(&last, PublishOutcome::Acknowledged { sequence: 10 });
+        story.deliver(&last);
+        story.restore(9);
+        story
+    };
+    assert_eq!(read_of(&mut restored(), |_| {}), []);
+    let gone: fn(&mut Vec<BucketValue>) = |values| {
+        values[1].sequence = 10;
+        values[1].payload = Digest::of(&10_u64.to_le_bytes());
+    };
+    assert_eq!(read_of(&mut restored(), gone), [FindingKind::ReadWrong]);
 }

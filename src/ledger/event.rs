@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bucket::{BucketObject, BucketValue};
 use crate::model::{ConsumerPosition, Digest, Fingerprint};
 
 /// An event, and when it was written down.
@@ -104,17 +105,6 @@ pub enum StepEnd {
         /// Why.
         reason: String,
     },
-}
-
-/// The value of a bucket's key, as a client reads it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BucketValue {
-    /// The key's subject.
-    pub subject: String,
-    /// The value's revision, which is its sequence in the stream.
-    pub sequence: u64,
-    /// Digest of the value.
-    pub payload: Digest,
 }
 
 /// Something that happened.
@@ -358,6 +348,22 @@ pub enum Event {
         stream: String,
         /// The value of each key.
         values: Vec<BucketValue>,
+    },
+    /// An object was put into a bucket.
+    ObjectPut {
+        /// The stream that it is.
+        stream: String,
+        /// The object's name.
+        name: String,
+        /// Digest of its content.
+        content: Digest,
+    },
+    /// Every object of a bucket was read by a client.
+    ObjectsRead {
+        /// The stream that it is.
+        stream: String,
+        /// The objects.
+        objects: Vec<BucketObject>,
     },
     /// Something worth telling that no judge uses.
     Noted {

@@ -9,6 +9,8 @@ pub enum Feed {
     /// Clients publish to it.
     #[default]
     Publishers,
+    /// It is a bucket, and clients put objects into it.
+    Objects,
     /// It mirrors another stream: the same messages at the same sequences.
     Mirror(String),
     /// It sources other streams: their messages, at sequences of its own.
@@ -19,7 +21,7 @@ impl Feed {
     /// The streams that its messages come from.
     pub fn origins(&self) -> &[String] {
         match self {
-            Self::Publishers => &[],
+            Self::Publishers | Self::Objects => &[],
             Self::Mirror(origin) => std::slice::from_ref(origin),
             Self::Sources(origins) => origins,
         }

@@ -1,4 +1,4 @@
-//! Steps through the clients' own view of streams: buckets of keys and values.
+//! Steps through the clients' own view of streams: buckets of keys and values, and of objects.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,12 +17,39 @@ pub enum BucketStep {
         stream: String,
         within: Duration,
     },
+    /// Put so many objects of a size into a bucket.
+    PutObjects {
+        bucket: String,
+        /// The stream that it is.
+        stream: String,
+        objects: u64,
+        bytes: usize,
+    },
+    /// Read every object of a bucket.
+    ReadObjects {
+        bucket: String,
+        /// The stream that it is.
+        stream: String,
+        within: Duration,
+    },
 }
 
 impl fmt::Display for BucketStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Read { bucket, .. } => write!(f, "read every key of the bucket {bucket}"),
+            Self::PutObjects {
+                bucket,
+                objects,
+                bytes,
+                ..
+            } => write!(
+                f,
+                "put {objects} objects of {bytes} bytes into the bucket {bucket}"
+            ),
+            Self::ReadObjects { bucket, .. } => {
+                write!(f, "read every object of the bucket {bucket}")
+            }
         }
     }
 }

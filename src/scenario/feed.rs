@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 use toml::Spanned;
 
+use super::bucket_steps::OBJECTS;
 use super::diagnostic::{Diagnostic, meant};
 use super::resolve::Resolver;
 use super::written::{self, Config};
@@ -39,6 +40,10 @@ impl Resolver<'_> {
         config: &mut Map<String, Value>,
     ) -> Result<(Feed, Subjects)> {
         let feed = match (&stream.mirror, &stream.sources) {
+            _ if stream.objects => {
+                self.objects(stream, config)?;
+                return Ok((Feed::Objects, Subjects::default()));
+            }
             (None, None) => return Ok((Feed::Publishers, self.subjects(stream, config)?)),
             (Some(mirror), Some(_)) => {
                 let message = "a stream has a `mirror` or `sources`, not both";
@@ -62,12 +67,50 @@ impl Resolver<'_> {
         let named = |origin: &String| json!({ "name": origin });
         let (field, value) = match &feed {
             Feed::Mirror(origin) => ("mirror", named(origin)),
-            Feed::Publishers | Feed::Sources(_) => {
+            Feed::Publishers | Feed::Objects | Feed::Sources(_) => {
                 ("sources", feed.origins().iter().map(named).collect())
             }
         };
         config.insert(String::from(field), value);
         Ok((feed, Subjects::default()))
+    }
+
+    /// The fields of a bucket with objects, as clients make it (ADR-20).
+    fn objects(&self, stream: &written::Stream, config: &mut Map<String, Value>) -> Result<()> {
+        let name = stream.name.get_ref();
+        let Some(bucket) = name.strip_prefix(OBJECTS) else {
+            let message = format!("the stream of a bucket with objects is called `{OBJECTS}…`");
+            return Err(self.pointer.value(&stream.name, message));
+        };
+        let only = "a bucket with objects is filled by `put_objects`";
+        let others = [
+            ("subjects", stream.subjects.as_ref().map(Spanned::span)),
+            ("keys", stream.keys.as_ref().map(Spanned::span)),
+            ("mirror", stream.mirror.as_ref().map(Spanned::span)),
+            ("sources", stream.sources.as_ref().map(Spanned::span)),
+            ("consumers", stream.consumers.first().map(Spanned::span)),
+        ];
+        for (key, span) in others {
+            if let Some(span) = span {
+                let message = format!("{only}: leave `{key}` out");
+                return Err(self.pointer.at(span, message));
+            }
+        }
+        if let Some(fields) = &stream.config {
+            self.drops_nothing(&Feed::Objects, fields)?;
+        }
+        for (field, value) in [
+            (
+                "subjects",
+                json!([format!("$O.{bucket}.C.>"), format!("$O.{bucket}.M.>")]),
+            ),
+            ("discard", json!("new")),
+            ("allow_rollup_hdrs", json!(true)),
+            ("allow_direct", json!(true)),
+        ] {
+            config.entry(field).or_insert(value);
+        }
+        Ok(())
     }
 
     fn subjects(
@@ -141,9 +184,14 @@ impl Resolver<'_> {
         let Some(feed) = self.feeds.get(&name) else {
             return Ok(name);
         };
-        let origins = feed.origins().join(", ");
-        let message =
-            format!("nobody publishes to `{name}`: its messages come from {origins}; name that");
+        let why = match feed {
+            Feed::Objects => String::from("objects are put into it by `put_objects`"),
+            Feed::Publishers | Feed::Mirror(_) | Feed::Sources(_) => {
+                let origins = feed.origins().join(", ");
+                format!("its messages come from {origins}; name that")
+            }
+        };
+        let message = format!("nobody publishes to `{name}`: {why}");
         Err(self.pointer.value(stream, message))
     }
 
@@ -154,8 +202,7 @@ impl Resolver<'_> {
         if !self.feeds.contains_key(&name) {
             return Ok(name);
         }
-        let message =
-            format!("`{name}` is judged by what its origins hold: remove nothing from it");
+        let message = format!("`{name}` is judged by all that came to it: remove nothing from it");
         Err(self.pointer.value(stream, message))
     }
 
@@ -170,9 +217,14 @@ impl Resolver<'_> {
         let Some(key) = keys.find(|key| DROPPING.contains(&key.get_ref().as_str())) else {
             return Ok(());
         };
-        let origins = feed.origins().join(", ");
+        let all = match feed {
+            Feed::Objects => String::from("all that is put into it"),
+            Feed::Publishers | Feed::Mirror(_) | Feed::Sources(_) => {
+                format!("all that {} hold", feed.origins().join(", "))
+            }
+        };
         let message = format!(
-            "`{}` can't be set here: the stream is to hold all that {origins} hold",
+            "`{}` can't be set here: the stream is to hold {all}",
             key.get_ref()
         );
         Err(self.pointer.value(key, message))

@@ -23,7 +23,10 @@ impl Scenario {
             )
         });
         // The opposite of a drill about a mirror has to be broken by the mirror.
-        let mirrors = self.streams.iter().any(|one| !one.feed.is_published());
+        let mirrors = self
+            .streams
+            .iter()
+            .any(|one| !one.feed.origins().is_empty());
         let breaks = self.steps.iter().any(Step::is_fault) && !drops && !purges && !mirrors;
         inverted.expect.lost = match self.expect.lost {
             LossScope::Nothing if breaks => LossScope::BeforeFault,
@@ -38,7 +41,7 @@ impl Scenario {
             }
         }
         let derived = inverted.streams.iter_mut();
-        for stream in derived.filter(|stream| !stream.feed.is_published()) {
+        for stream in derived.filter(|stream| !stream.feed.origins().is_empty()) {
             stream.feed = Feed::Sources(Vec::new());
         }
         // How long it takes is no part of it: where all is lost there is no recovery.

@@ -76,6 +76,8 @@ impl Resolver<'_> {
             Written::EndRestore(end) => self.end_restore(end).map(Step::Transfer),
             Written::Abandon(abandon) => self.abandon(abandon).map(Step::Transfer),
             Written::ReadBucket(read) => self.read_bucket(read).map(Step::Bucket),
+            Written::PutObjects(put) => self.put_objects(put).map(Step::Bucket),
+            Written::ReadObjects(read) => self.read_objects(read).map(Step::Bucket),
         }
     }
 

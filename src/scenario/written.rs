@@ -54,6 +54,9 @@ pub(super) struct Stream {
     pub(super) subjects: Option<Spanned<Vec<String>>>,
     /// How many subjects of the first pattern the load publishes to.
     pub(super) keys: Option<Spanned<i64>>,
+    /// Whether it is a bucket with objects, which steps put there.
+    #[serde(default)]
+    pub(super) objects: bool,
     pub(super) mirror: Option<Spanned<String>>,
     pub(super) sources: Option<Spanned<Vec<Spanned<String>>>>,
     pub(super) replicas: Option<Spanned<i64>>,

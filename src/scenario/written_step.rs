@@ -57,6 +57,8 @@ pub(super) enum Step {
     EndRestore(EndTransfer),
     Abandon(Abandon),
     ReadBucket(ReadBucket),
+    PutObjects(PutObjects),
+    ReadObjects(ReadBucket),
 }
 
 #[derive(Debug, Deserialize)]
@@ -364,6 +366,14 @@ pub(super) struct Abandon {
 pub(super) struct ReadBucket {
     pub(super) bucket: Spanned<String>,
     pub(super) within: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PutObjects {
+    pub(super) bucket: Spanned<String>,
+    pub(super) objects: Spanned<i64>,
+    pub(super) size: Spanned<String>,
 }
 
 /// A verb that needs nothing.
