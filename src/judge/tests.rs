@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::ledger::{AckOutcome, BucketValue, FaultKind, PublishOutcome};
+use crate::ledger::{AckOutcome, BucketObject, BucketValue, FaultKind, PublishOutcome};
 use crate::model::{
     ConsumerPosition, Digest, Fingerprint, Keeping, Retention, SequencePair, Verdict,
 };
@@ -1094,4 +1094,73 @@ fn after_a_restore_a_bucket_is_read_as_the_backup_has_it() {
         values[1].payload = Digest::of(&10_u64.to_le_bytes());
     };
     assert_eq!(read_of(&mut restored(), gone), [FindingKind::ReadWrong]);
+}
+
+/// Two objects are put, and two more after a backup that is then restored; these are read.
+fn objects_read(lost: LossScope, objects: Vec<BucketObject>) -> Vec<FindingKind> {
+    let put = |number: u64| Event::ObjectPut {
+        stream: S.into(),
+        name: format!("o{number}"),
+        content: Digest::of(&number.to_le_bytes()),
+    };
+    let mut events: Vec<_> = [1, 2].map(put).into();
+    events.push(Event::BackedUp {
+        stream: S.into(),
+        backup: "b".into(),
+        messages: 4,
+        last_sequence: 4,
+        consumers: vec![],
+    });
+    events.extend([3, 4].map(put));
+    events.push(Event::Restoring {
+        stream: S.into(),
+        backup: "b".into(),
+    });
+    events.push(Event::ObjectsRead {
+        stream: S.into(),
+        objects,
+    });
+    events.push(Event::ReplicaRead {
+        stream: S.into(),
+        node: "n1".into(),
+        messages: 0,
+        defects: vec![],
+    });
+    let events: Vec<_> = events
+        .into_iter()
+        .map(|event| Stamped { at_us: 0, event })
+        .collect();
+    let mut rules = rules(lost, 1);
+    let own = rules.streams.get_mut(S).unwrap();
+    (own.feed, own.consumers) = (Feed::Objects, vec![]);
+    kinds(&judge(&rules, &events))
+}
+
+#[test]
+fn objects_have_to_be_read_as_they_were_put() {
+    let object = |number: u64, content: u64| BucketObject {
+        name: format!("o{number}"),
+        content: Ok(Digest::of(&content.to_le_bytes())),
+    };
+    let unreadable = BucketObject {
+        name: "o2".into(),
+        content: Err("no".into()),
+    };
+    let all: Vec<_> = (1..=4).map(|number| object(number, number)).collect();
+    let wrong = [FindingKind::ReadWrong];
+    assert_eq!(objects_read(LossScope::Nothing, all.clone()), []);
+    assert_eq!(objects_read(LossScope::AfterBackup, all[..2].to_vec()), []);
+    for (lost, objects) in [
+        (LossScope::AfterBackup, all.clone()),
+        (LossScope::Nothing, all[..2].to_vec()),
+        (LossScope::AfterBackup, all[..1].to_vec()),
+        (LossScope::AfterBackup, vec![object(1, 1), object(2, 1)]),
+        (LossScope::AfterBackup, vec![object(1, 1), unreadable]),
+        (
+            LossScope::AfterBackup,
+            [&all[..2], &[object(9, 9)]].concat(),
+        ),
+    ] {
+        assert_eq!(objects_read(lost, objects), wrong);
+    }
 }

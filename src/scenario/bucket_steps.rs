@@ -111,7 +111,7 @@ mod tests {
             (
                 "objects = true",
                 "put_objects = { bucket = \"FILES\", objects = 5, size = \"1GiB\" }",
-                "x.toml:8:56: an object of 64 MiB at most",
+                "x.toml:8:55: an object of 64 MiB at most",
             ),
             (
                 "objects = true",
