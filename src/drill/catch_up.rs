@@ -14,7 +14,7 @@ use crate::scenario::StreamSpec;
 pub(super) async fn whole(world: &World<'_>, stream: &StreamSpec, wanted: usize) -> Probe<()> {
     match whole_replicas(world.cluster, stream, wanted).await {
         Probe::Ready(()) if !stream.feed.is_published() => caught_up(world, stream).await,
-        probe => probe,
+        probe @ (Probe::Ready(()) | Probe::Pending(_)) => probe,
     }
 }
 
