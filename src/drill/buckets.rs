@@ -42,7 +42,12 @@ async fn read(world: &World<'_>, bucket: &str, stream: &str, within: Duration) -
     });
     whole(world, stream, within).await?;
     let connection = world.connection().await.map_err(impossible)?;
-    let entries = connection.read_bucket(bucket).await.map_err(broken)?;
+    // While leaders are elected a reader has no consumer, as any other.
+    let entries = until(within, || async {
+        let read = connection.read_bucket(bucket).await;
+        read.map_or_else(|error| Probe::Pending(error.to_string()), Probe::Ready)
+    });
+    let entries = entries.await.map_err(broken)?;
     world.note(format!("{} keys of {bucket} were read", entries.len()));
     let values = entries.into_iter().map(|entry| BucketValue {
         subject: format!("$KV.{bucket}.{}", entry.key),
@@ -105,7 +110,11 @@ async fn read_objects(world: &World<'_>, bucket: &str, stream: &str, within: Dur
     whole(world, stream, within).await?;
     let connection = world.connection().await.map_err(impossible)?;
     let mut objects = Vec::new();
-    for name in connection.list_objects(bucket).await.map_err(broken)? {
+    let names = until(within, || async {
+        let listed = connection.list_objects(bucket).await;
+        listed.map_or_else(|error| Probe::Pending(error.to_string()), Probe::Ready)
+    });
+    for name in names.await.map_err(broken)? {
         let read = connection.read_object(bucket, &name).await;
         objects.push(BucketObject {
             name,
