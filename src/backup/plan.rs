@@ -263,10 +263,9 @@ impl RestorePlan {
             Some("its name is in every checksum")
         } else if !is_same {
             Some("its consumers are changed")
-        } else if backup.survey.indexed_sequence > backup.survey.last_sequence {
-            // Servers to 2.14 save the index after the blocks. One of 2.10 that restores both emptied a
-            // stream with a limit per subject, and a mirror never gets what came in between.
-            Some("its index goes further than its messages")
+        } else if self.is_mirror() && backup.survey.indexed_sequence > backup.survey.last_sequence {
+            // Servers to 2.14 save the index after the blocks, and a stream goes on where it ends.
+            Some("a mirror would never get what its origin had while the archive was made")
         } else if backup.survey.packing != Packing::S2 || !backup.archive_path.is_file() {
             Some("servers take S2 frames alone")
         } else {
