@@ -160,6 +160,11 @@ impl RestorePlan {
         self.text("retention").is_none_or(|one| one == "limits")
     }
 
+    /// Whether the stream mirrors another.
+    pub(super) fn is_mirror(&self) -> bool {
+        self.config.get("mirror").is_some_and(Value::is_object)
+    }
+
     /// Whether messages may be gone a moment after they were restored.
     pub(super) fn forgets(&self) -> bool {
         !self.keeps_what_is_consumed() || self.limit("max_age").is_some() || self.has_ttls()
@@ -258,6 +263,9 @@ impl RestorePlan {
             Some("its name is in every checksum")
         } else if !is_same {
             Some("its consumers are changed")
+        } else if self.is_mirror() && backup.survey.indexed_sequence > backup.survey.last_sequence {
+            // Servers to 2.14 save the index after the blocks, and a stream goes on where it ends.
+            Some("a mirror would never get what its origin had while the archive was made")
         } else if backup.survey.packing != Packing::S2 || !backup.archive_path.is_file() {
             Some("servers take S2 frames alone")
         } else {

@@ -101,6 +101,10 @@ async fn compare(
                     Probe::Ready(())
                 }
             }
+            // It was removed since, as nobody uses it.
+            Err(error) if error.is_consumer_not_found() && is_fleeting(expected) => {
+                Probe::Ready(())
+            }
             Err(error) => Probe::Pending(error.to_string()),
         }
     })

@@ -70,10 +70,11 @@ fn refuted(run: &RunRecord) -> Option<&str> {
     let mut findings = run.judgement.findings.iter();
     let finding = findings.find(|finding| match finding.kind {
         Kind::LostHead | Kind::LostHole | Kind::LostTail => true,
-        Kind::Unexpected | Kind::ReplicaCount => true,
+        Kind::Unexpected | Kind::ReplicaCount | Kind::ReadWrong => true,
         Kind::ReplicaLacks | Kind::ReplicasDiffer | Kind::Damaged | Kind::Duplicated => false,
         Kind::Reordered | Kind::Altered | Kind::Redelivered | Kind::Skipped => false,
         Kind::Position | Kind::TooSlow | Kind::StepFailed => false,
+        Kind::OriginHoldsMore => false,
         Kind::NotCarriedOut | Kind::NotChecked => false,
     })?;
     Some(&finding.text)

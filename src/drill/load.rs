@@ -125,7 +125,7 @@ impl Publisher {
             ),
         ];
         let message = OutgoingMessage {
-            subject: self.stream.subject.clone(),
+            subject: self.stream.subject_of(number),
             headers,
             payload: Bytes::from(payload),
         };

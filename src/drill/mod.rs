@@ -2,6 +2,8 @@
 //! every replica that the judges need. Read [`run_drill`] first.
 
 mod backups;
+mod buckets;
+mod catch_up;
 mod choice;
 mod clients;
 mod clusters;

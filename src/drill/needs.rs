@@ -39,6 +39,6 @@ fn fault_of(step: &Step) -> Option<Fault> {
         Step::Elect { .. } | Step::Refuse { .. } => None,
         Step::StartFails { .. } | Step::Ends { .. } => None,
         Step::Operator(OperatorStep::Upgrade { .. }) => Some(Fault::OtherServer),
-        Step::Operator(_) | Step::Disk(_) | Step::Transfer(_) => None,
+        Step::Operator(_) | Step::Disk(_) | Step::Transfer(_) | Step::Bucket(_) => None,
     }
 }

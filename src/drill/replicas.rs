@@ -10,7 +10,8 @@ use lifeboat_harness::{Error as HarnessError, NodeState, StoreArea};
 
 use serde_json::Value;
 
-use super::observe::{copies, live, whole_replicas};
+use super::catch_up;
+use super::observe::{copies, live};
 use super::world::World;
 use crate::archive::{StreamDirectory, read_stream_directory};
 use crate::ledger::Event;
@@ -26,6 +27,14 @@ const STREAM_NOT_FOUND: u32 = 10059;
 
 /// Lets consumers finish, and writes down where each stands.
 pub(super) async fn drain(world: &World<'_>) {
+    // What a mirror has yet to get, its consumers have yet to be given.
+    let derived = world.scenario.streams.iter();
+    for stream in derived.filter(|stream| !stream.feed.is_published()) {
+        let caught_up = until(SETTLED_WITHIN, || catch_up::caught_up(world, stream)).await;
+        if let Err(timed_out) = caught_up {
+            world.note(format!("{} never caught up: {timed_out}", stream.name));
+        }
+    }
     for stream in &world.scenario.streams {
         for name in &stream.consumers {
             match drain_one(world, &stream.name, name).await {
@@ -92,7 +101,7 @@ pub(super) async fn settle(world: &World<'_>) -> Vec<(StreamSpec, Vec<String>)> 
     for stream in &world.scenario.streams {
         let name = &stream.name;
         let settled = until(SETTLED_WITHIN, || {
-            whole_replicas(world.cluster(), stream, stream.replicas)
+            catch_up::whole(world, stream, stream.replicas)
         })
         .await;
         if let Err(timed_out) = settled {

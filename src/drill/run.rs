@@ -146,6 +146,7 @@ fn rules(scenario: &Scenario) -> Rules {
                     replicas: stream.replicas,
                     consumers: stream.consumers.clone(),
                     keeping: stream.keeping.clone(),
+                    feed: stream.feed.clone(),
                 };
                 (stream.name.clone(), rules)
             })
@@ -182,6 +183,7 @@ async fn rehearse(
     let publishers: Vec<_> = scenario
         .streams
         .iter()
+        .filter(|stream| stream.feed.is_published())
         .map(|stream| Publisher::new(recorder.clone(), stream, scenario.load))
         .collect();
     let mut load = RunningLoad::start(&recorder, &scenario.streams, &publishers, scenario.load);

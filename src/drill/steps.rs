@@ -6,10 +6,11 @@ use lifeboat_harness::wait::{Probe, TimedOut, pause_for, until};
 
 use super::choice::{choose, members};
 use super::failure::{Failure, broken, by_harness, impossible};
-use super::observe::{copies, live, whole_replicas};
+use super::observe::{copies, live};
 use super::world::World;
 use super::{
-    backups, clusters, configurations, damage, disks, faults, network, operator, transfers,
+    backups, buckets, catch_up, clusters, configurations, damage, disks, faults, network, operator,
+    transfers,
 };
 use crate::ledger::{Event, StepEnd};
 use crate::scenario::{DiskStep, NodeChoice, OperatorStep, Step};
@@ -131,6 +132,7 @@ async fn perform(world: &World<'_>, step: &Step) -> Outcome {
         Step::Disk(step) => on_disk(world, step).await,
         Step::Operator(step) => operate(world, step).await,
         Step::Transfer(step) => transfers::carry_out(world, step).await,
+        Step::Bucket(step) => buckets::carry_out(world, step).await,
     }
 }
 
@@ -261,7 +263,7 @@ async fn wait(world: &World<'_>, stream: &str, replicas: usize, within: Duration
     let Some(spec) = world.stream(stream) else {
         return Err(impossible(format!("there is no stream {stream}")));
     };
-    let seen = until(within, || whole_replicas(world.cluster(), spec, replicas)).await;
+    let seen = until(within, || catch_up::whole(world, spec, replicas)).await;
     seen.map_err(|timed_out: TimedOut| broken(timed_out))?;
     world.record(Event::Recovered {
         stream: stream.to_owned(),

@@ -34,6 +34,8 @@ struct Names {
     backups: BTreeMap<String, NamedBackup>,
     /// How many disks were damaged.
     damaged: u64,
+    /// How many objects were put into buckets.
+    objects: u64,
 }
 
 /// A backup that a step took.
@@ -95,6 +97,14 @@ impl<'a> World<'a> {
         self.with_names(|names| {
             names.damaged += 1;
             names.damaged
+        })
+    }
+
+    /// The number of the next object: no two of a drill are the same.
+    pub(super) fn next_object(&self) -> u64 {
+        self.with_names(|names| {
+            names.objects += 1;
+            names.objects
         })
     }
 

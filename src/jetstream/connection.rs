@@ -130,6 +130,11 @@ impl Connection {
         &self.client
     }
 
+    /// What the subjects of API calls begin with.
+    pub(super) fn api_prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// The full subject of an API call, such as `STREAM.INFO.ORDERS`.
     pub(super) fn api(&self, call: &str) -> String {
         format!("{}.{call}", self.prefix)

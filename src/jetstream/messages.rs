@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -50,6 +50,34 @@ pub fn read_messages(
             }
         })
         .buffered(IN_FLIGHT)
+}
+
+impl Connection {
+    /// The newest message of a stream whose subject matches a pattern, when there is one.
+    ///
+    /// # Errors
+    /// [`RequestError::is_stream_not_found`] tells when there is no such stream.
+    pub async fn last_message(&self, stream: &str, subject: &str) -> Result<Option<StoredMessage>> {
+        self.get_message(stream, &json!({ "last_by_subj": subject }))
+            .await
+    }
+
+    /// The message of a stream at a sequence, when there is one.
+    ///
+    /// # Errors
+    /// See [`Connection::last_message`].
+    pub async fn message_at(&self, stream: &str, sequence: u64) -> Result<Option<StoredMessage>> {
+        self.get_message(stream, &json!({ "seq": sequence })).await
+    }
+
+    async fn get_message(&self, stream: &str, body: &Value) -> Result<Option<StoredMessage>> {
+        let call = format!("STREAM.MSG.GET.{stream}");
+        match self.call::<Answer>(&call, body).await {
+            Ok(answer) => stored(&call, answer.message).map(Some),
+            Err(error) if error.is_message_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 fn stored(call: &str, message: Stored) -> Result<StoredMessage> {

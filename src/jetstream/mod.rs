@@ -1,6 +1,7 @@
 //! The wire: everything that is said to a server. The only code here that names async-nats.
 
 mod account;
+mod bucket;
 mod configuration;
 mod connection;
 mod consumer;
@@ -9,6 +10,7 @@ mod deletion;
 mod error;
 mod listing;
 mod messages;
+mod objects;
 mod presence;
 mod publish;
 mod restore;
@@ -18,6 +20,7 @@ mod stream;
 mod system;
 
 pub use account::{AccountLimits, AccountTotals, ConsumerInfo, ConsumerList};
+pub use bucket::BucketEntry;
 pub use connection::Connection;
 pub use consumer::{Batch, Delivery, PullConsumer};
 pub use context::{ContextError, read_context, selected_context};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Figures, Finding, FindingKind};
 use super::history::{Counts, History, Replica, StreamHistory};
-use super::presence::Presence;
+use super::presence::{Presence, by_subject};
 use super::{Rules, StreamRules};
 use crate::model::Fingerprint;
 
@@ -49,6 +49,7 @@ pub(super) fn judge(
         stream,
         history,
         replicas: &replicas,
+        subjects: by_subject(&replicas),
     };
     presence.judge(figures, findings);
     for (node, replica) in &replicas {
@@ -87,7 +88,7 @@ fn delivered(stream: &StreamHistory<'_>, figures: &mut Figures, findings: &mut V
 }
 
 /// Could every replica be read, and are there as many as there should be?
-fn readable(wanted: usize, stream: &StreamHistory<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn readable(wanted: usize, stream: &StreamHistory<'_>, findings: &mut Vec<Finding>) {
     let name = stream.name;
     let mut whole = 0;
     for (node, replica) in &stream.replicas {
@@ -174,6 +175,17 @@ fn content(
             found.entry(FindingKind::Reordered).or_default().push(text);
         }
     }
+    tell_each(stream.name, node, &found, figures, findings);
+}
+
+/// Counts and tells what is wrong with messages on a node.
+pub(super) fn tell_each(
+    stream: &str,
+    node: &str,
+    found: &BTreeMap<FindingKind, Vec<String>>,
+    figures: &mut Figures,
+    findings: &mut Vec<Finding>,
+) {
     let count = |kind| {
         found
             .get(&kind)
@@ -193,9 +205,8 @@ fn content(
             continue;
         };
         let text = format!(
-            "{} messages of {} on {node} are {word} ({})",
+            "{} messages of {stream} on {node} are {word} ({})",
             texts.len(),
-            stream.name,
             texts[0]
         );
         findings.push(Finding::broken(kind, text));
@@ -231,7 +242,7 @@ fn unexpected(stream: &StreamHistory<'_>, id: &str) -> Option<String> {
 }
 
 /// Do all replicas hold the same?
-fn equality(
+pub(super) fn equality(
     own: &StreamRules,
     stream: &StreamHistory<'_>,
     replicas: &BTreeMap<&str, &Replica<'_>>,
@@ -279,7 +290,7 @@ fn equality(
 }
 
 /// Do replicas that can only be counted hold as much as the one that was read?
-fn counts(
+pub(super) fn counts(
     own: &StreamRules,
     stream: &StreamHistory<'_>,
     replicas: &BTreeMap<&str, &Replica<'_>>,

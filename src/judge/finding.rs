@@ -20,6 +20,8 @@ pub enum FindingKind {
     ReplicasDiffer,
     /// Not as many replicas as there should be.
     ReplicaCount,
+    /// A mirror, or a stream with sources, lacks what its origin holds.
+    OriginHoldsMore,
     /// A replica's store is damaged.
     Damaged,
     /// A message is stored twice.
@@ -30,6 +32,8 @@ pub enum FindingKind {
     Altered,
     /// A message that was refused, never sent, or should be gone.
     Unexpected,
+    /// A client reads something else from a bucket than what was acknowledged last.
+    ReadWrong,
     /// An acknowledged message was delivered again.
     Redelivered,
     /// A message that is stored was never delivered.
@@ -93,6 +97,12 @@ pub struct Figures {
     /// configuration says.
     #[serde(default)]
     pub evicted: u64,
+    /// Acknowledged messages that a mirror still holds and its origin no longer.
+    #[serde(default)]
+    pub ahead: u64,
+    /// Acknowledged messages that an origin holds and its mirror does not.
+    #[serde(default)]
+    pub behind: u64,
     /// Messages stored more than once on a replica.
     pub duplicated: u64,
     /// Messages stored at another sequence than was acknowledged.

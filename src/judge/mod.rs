@@ -1,11 +1,14 @@
 //! Judges: pure functions from what happened to what it means. They can be run again, on any
 //! ledger, at any time.
 
+mod bucket;
 mod consumers;
 mod delivery;
+mod derived;
 mod fate;
 mod finding;
 mod history;
+mod objects;
 mod presence;
 mod record;
 mod recovery;
@@ -17,7 +20,7 @@ pub use finding::{Figures, Finding, FindingKind, Judgement};
 pub use record::RunRecord;
 
 use crate::ledger::{Event, LossScope, Stamped, StepEnd};
-use crate::model::{Keeping, Verdict};
+use crate::model::{Feed, Keeping, Verdict};
 use history::History;
 
 /// What a drill is judged by.
@@ -44,6 +47,8 @@ pub struct StreamRules {
     pub consumers: Vec<String>,
     /// What it drops by itself.
     pub keeping: Keeping,
+    /// Where its messages come from.
+    pub feed: Feed,
 }
 
 /// Judges a drill by its ledger.
@@ -53,11 +58,16 @@ pub fn judge(rules: &Rules, events: &[Stamped]) -> Judgement {
     let mut figures = Figures::default();
     for (stream, own) in &rules.streams {
         let Some(stream_history) = history.streams.get(stream.as_str()) else {
-            let text = format!("nothing was ever sent to {stream}");
+            let text = format!("nothing was ever sent to {stream}, or seen on it");
             findings.push(Finding::inconclusive(FindingKind::NotChecked, text));
             continue;
         };
-        delivery::judge(
+        let judge_content = match own.feed {
+            Feed::Publishers => delivery::judge,
+            Feed::Objects => objects::judge,
+            Feed::Mirror(_) | Feed::Sources(_) => derived::judge,
+        };
+        judge_content(
             rules,
             own,
             stream_history,
@@ -76,6 +86,11 @@ pub fn judge(rules: &Rules, events: &[Stamped]) -> Judgement {
             subject.judge(&mut figures, &mut findings);
         }
     }
+    let buckets = rules.streams.iter();
+    for (stream, _) in buckets.filter(|(_, own)| own.feed == Feed::Objects) {
+        objects::judge_reading(rules.lost, events, &history, stream, &mut findings);
+    }
+    bucket::judge(rules, events, &history, &mut findings);
     recovery::judge(rules, &history, &mut figures, &mut findings);
     if findings
         .iter()
@@ -93,8 +108,9 @@ fn excuse_ending(lost: LossScope, findings: &mut [Finding]) {
     for finding in findings {
         let is_safety = match finding.kind {
             Kind::Altered | Kind::Duplicated | Kind::Reordered => true,
-            Kind::Damaged | Kind::Redelivered | Kind::StepFailed => true,
+            Kind::Damaged | Kind::Redelivered | Kind::StepFailed | Kind::ReadWrong => true,
             Kind::LostHead | Kind::LostHole | Kind::LostTail => lost == LossScope::Nothing,
+            Kind::OriginHoldsMore => false,
             Kind::ReplicaLacks | Kind::ReplicasDiffer | Kind::ReplicaCount => false,
             Kind::Unexpected | Kind::Skipped | Kind::Position | Kind::TooSlow => false,
             Kind::NotCarriedOut | Kind::NotChecked => false,

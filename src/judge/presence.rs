@@ -17,6 +17,20 @@ pub(super) struct Presence<'a> {
     pub(super) stream: &'a StreamHistory<'a>,
     pub(super) history: &'a History<'a>,
     pub(super) replicas: &'a BTreeMap<&'a str, &'a Replica<'a>>,
+    /// The sequences of what is held, by subject.
+    pub(super) subjects: BTreeMap<&'a str, BTreeSet<u64>>,
+}
+
+/// The sequences of what any of these replicas holds, by subject.
+pub(super) fn by_subject<'a>(
+    replicas: &BTreeMap<&str, &'a Replica<'a>>,
+) -> BTreeMap<&'a str, BTreeSet<u64>> {
+    let mut subjects: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for message in replicas.values().flat_map(|replica| &replica.messages) {
+        let sequences = subjects.entry(message.subject.as_str()).or_default();
+        sequences.insert(message.sequence);
+    }
+    subjects
 }
 
 /// Messages that are not where they should be, sorted by what is wrong.
@@ -123,7 +137,10 @@ impl<'a> Presence<'a> {
 
     /// Whether the stream's configuration explains that a message is gone.
     fn may_be_dropped(&self, message: &Acknowledged<'_>) -> bool {
-        self.is_evicted(message) || self.is_expired(message) || self.is_consumed(message)
+        self.is_evicted(message)
+            || self.is_superseded(message)
+            || self.is_expired(message)
+            || self.is_consumed(message)
     }
 
     /// Whether it made room for newer ones: it is below the stream's first sequence, and where
@@ -139,6 +156,17 @@ impl<'a> Presence<'a> {
         let has_successors = |limit: u64| message.sequence.saturating_add(limit) <= last;
         let by_count = keeping.messages.is_some_and(has_successors);
         message.sequence < first && (by_count || keeping.bytes.is_some())
+    }
+
+    /// Whether as many newer ones of its subject are held as may stay of it.
+    fn is_superseded(&self, message: &Acknowledged<'_>) -> bool {
+        let Some(limit) = self.own.keeping.per_subject else {
+            return false;
+        };
+        let sent = self.stream.sent.get(message.id);
+        let held = sent.and_then(|sent| self.subjects.get(sent.subject));
+        let newer = held.map_or(0, |held| held.range(message.sequence + 1..).count());
+        newer as u64 >= limit
     }
 
     /// Whether it was old enough to go when replicas were read.
@@ -183,7 +211,7 @@ impl<'a> Presence<'a> {
 
 /// Sorts lost messages by the shape of the loss: before everything that is held, after it, or
 /// in between. The shape tells the cause.
-fn shapes<'a>(
+pub(super) fn shapes<'a>(
     stream: &StreamHistory<'_>,
     lost: &[&'a Acknowledged<'a>],
     held: impl Fn(&str) -> bool,
@@ -207,7 +235,8 @@ fn shapes<'a>(
     shapes
 }
 
-fn example(messages: &[&Acknowledged<'_>]) -> String {
+/// The first and the last of these messages.
+pub(super) fn example(messages: &[&Acknowledged<'_>]) -> String {
     match messages {
         [] => String::new(),
         [only] => format!(" ({} at sequence {})", only.id, only.sequence),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::ledger::{AckOutcome, FaultKind, PublishOutcome};
+use crate::ledger::{AckOutcome, BucketObject, BucketValue, FaultKind, PublishOutcome};
 use crate::model::{
     ConsumerPosition, Digest, Fingerprint, Keeping, Retention, SequencePair, Verdict,
 };
@@ -191,6 +191,7 @@ fn rules(lost: LossScope, replicas: usize) -> Rules {
                 replicas,
                 consumers: vec![C.into()],
                 keeping: Keeping::default(),
+                feed: Feed::default(),
             },
         )]),
     }
@@ -858,4 +859,308 @@ fn a_stream_takes_messages_until_a_backup_is_in_its_place() {
     let judgement = judge(&rules(LossScope::AfterBackup, 1), &events);
     assert_eq!(judgement.findings, [], "{judgement:?}");
     assert_eq!(judgement.figures.lost, 4);
+}
+
+const M: &str = "M";
+
+/// Rules of a drill whose stream `M` gets its messages from `S`.
+fn derived_rules(feed: Feed) -> Rules {
+    let mut rules = rules(LossScope::Nothing, 1);
+    let derived = StreamRules {
+        replicas: 1,
+        consumers: Vec::new(),
+        keeping: Keeping::default(),
+        feed,
+    };
+    rules.streams.insert(M.into(), derived);
+    rules
+}
+
+/// A clean history of nine messages, of which `S` holds what one function leaves and `M` what another
+/// does; `M` has given its consumers what a third leaves.
+fn derived(feed: Feed, origin: Change, own: Change, given: Change) -> Judgement {
+    let mut story = Story::new();
+    story.publish(1..=9);
+    let (mut held, mut delivered) = (story.stream.clone(), story.stream.clone());
+    own(&mut held);
+    given(&mut delivered);
+    let mut events = story.end(&[origin]);
+    let mut add = |event| {
+        let at_us = events.len() as u64;
+        events.push(Stamped { at_us, event });
+    };
+    for message in delivered {
+        add(Event::Delivered {
+            stream: M.into(),
+            consumer: C.into(),
+            attempt: 1,
+            message,
+        });
+    }
+    let messages = held.len() as u64;
+    for message in held {
+        add(Event::Held {
+            stream: M.into(),
+            node: "n9".into(),
+            message,
+        });
+    }
+    add(Event::ReplicaRead {
+        stream: M.into(),
+        node: "n9".into(),
+        messages,
+        defects: vec![],
+    });
+    judge(&derived_rules(feed), &events)
+}
+
+fn mirror() -> Feed {
+    Feed::Mirror(S.into())
+}
+
+#[test]
+fn a_mirror_that_holds_what_its_origin_holds_is_clean() {
+    let judgement = derived(mirror(), same, same, same);
+    assert_eq!(judgement.findings, []);
+    let sequences: Change = |held| held.iter_mut().for_each(|one| one.sequence += 5);
+    let header: Change = |held| {
+        for message in held {
+            message.sequence += 5;
+            message.headers = Digest::of(b"and Nats-Stream-Source");
+        }
+    };
+    let sources = Feed::Sources(vec![S.into()]);
+    assert_eq!(derived(sources, same, header, header).findings, []);
+    let moved = kinds(&derived(mirror(), same, sequences, same));
+    assert_eq!(moved, [FindingKind::Reordered]);
+}
+
+#[test]
+fn what_is_wrong_with_a_mirror_is_found() {
+    let cases: [(Change, FindingKind); 8] = [
+        (|held| drop(held.remove(4)), FindingKind::OriginHoldsMore),
+        (|held| held.truncate(7), FindingKind::OriginHoldsMore),
+        (Vec::clear, FindingKind::OriginHoldsMore),
+        (|held| held.push(message(1, 10)), FindingKind::Duplicated),
+        (|held| held.push(message(99, 10)), FindingKind::Unexpected),
+        (
+            |held| held[3].payload = Digest::of(b"other"),
+            FindingKind::Altered,
+        ),
+        (
+            |held| held[3].headers = Digest::of(b"other"),
+            FindingKind::Altered,
+        ),
+        (|held| held[3].time_ns += 1, FindingKind::Altered),
+    ];
+    for (change, kind) in cases {
+        let judgement = derived(mirror(), same, change, Vec::clear);
+        assert_eq!(judgement.verdict, Verdict::Broken, "{kind:?}");
+        assert!(kinds(&judgement).contains(&kind), "{kind:?}: {judgement:?}");
+    }
+    let never_sent: Change = |given| given.push(message(99, 10));
+    let judgement = derived(mirror(), same, same, never_sent);
+    assert!(kinds(&judgement).contains(&FindingKind::Altered));
+}
+
+#[test]
+fn what_a_mirror_still_holds_and_its_origin_lost_is_counted_and_must_stay() {
+    let tail: Change = |held| held.truncate(7);
+    let judgement = derived(mirror(), tail, same, same);
+    // What the origin lost is found there alone.
+    assert_eq!(
+        kinds(&judgement),
+        [FindingKind::LostTail, FindingKind::Position]
+    );
+    assert_eq!((judgement.figures.ahead, judgement.figures.behind), (2, 0));
+    let judgement = derived(mirror(), tail, tail, same);
+    assert!(kinds(&judgement).contains(&FindingKind::LostHole));
+    assert_eq!(judgement.figures.ahead, 0);
+}
+
+#[test]
+fn a_mirror_whose_origin_holds_too_little_proves_nothing() {
+    let judgement = derived(mirror(), Vec::clear, same, same);
+    let text = "hold only 0 acknowledged messages";
+    assert!(judgement.findings.iter().any(|one| one.text.contains(text)));
+}
+
+/// Publishes nine messages to three keys in turn.
+fn keyed() -> Story {
+    let mut story = Story::new();
+    for number in 1..=9 {
+        let mut message = message(number, number);
+        message.subject = format!("key-{}", number % 3);
+        let sequence = number;
+        story.send(&message, PublishOutcome::Acknowledged { sequence });
+        story.deliver(&message);
+        story.stream.push(message);
+    }
+    story
+}
+
+#[test]
+fn a_limit_for_each_subject_is_judged_by_subject() {
+    let mut rules = rules(LossScope::Nothing, 1);
+    let own = rules.streams.get_mut(S).unwrap();
+    own.keeping.per_subject = Some(2);
+    let judged = |change: Change| judge(&rules, &keyed().end(&[change]));
+    // The newest two of each key are left: seven to nine, and four to six.
+    let kept: Change = |held| drop(held.drain(..3));
+    let judgement = judged(kept);
+    assert_eq!(judgement.findings, []);
+    assert_eq!(judgement.figures.evicted, 3);
+    // The fourth has one newer message of its key, and no more.
+    let hole: Change = |held| drop(held.remove(3));
+    assert!(kinds(&judged(hole)).contains(&FindingKind::LostHole));
+    // Of a key whose newest is gone, the older ones are needed.
+    let newest: Change = |held| {
+        held.remove(8);
+        held.remove(2);
+    };
+    let judgement = judged(newest);
+    assert_eq!((judgement.figures.evicted, judgement.figures.lost), (0, 2));
+}
+
+/// What a client reads of a bucket, after this story, where the newest values are changed.
+fn read_of(story: &mut Story, change: fn(&mut Vec<BucketValue>)) -> Vec<FindingKind> {
+    let mut newest: BTreeMap<String, BucketValue> = BTreeMap::new();
+    for message in &story.stream {
+        let value = BucketValue {
+            subject: message.subject.clone(),
+            sequence: message.sequence,
+            payload: message.payload,
+        };
+        newest.insert(message.subject.clone(), value);
+    }
+    let mut values: Vec<_> = newest.into_values().collect();
+    change(&mut values);
+    let stream = String::from(S);
+    story.events.extend([
+        Event::ReadingBucket {
+            stream: stream.clone(),
+        },
+        Event::BucketRead { stream, values },
+    ]);
+    let restored = story
+        .events
+        .iter()
+        .any(|event| matches!(event, Event::Restoring { .. }));
+    let lost = if restored {
+        LossScope::AfterBackup
+    } else {
+        LossScope::Nothing
+    };
+    kinds(&judge(&rules(lost, 1), &story.end(&[same])))
+}
+
+#[test]
+fn a_bucket_has_to_be_read_as_it_was_acknowledged_last() {
+    assert_eq!(read_of(&mut keyed(), |_| {}), []);
+    let cases: [fn(&mut Vec<BucketValue>); 4] = [
+        |values| drop(values.pop()),
+        |values| values[0].payload = Digest::of(b"other"),
+        |values| values[0].sequence += 1,
+        |values| {
+            // What the key was before.
+            values[0].sequence = 6;
+            values[0].payload = Digest::of(&6_u64.to_le_bytes());
+        },
+    ];
+    for change in cases {
+        assert_eq!(read_of(&mut keyed(), change), [FindingKind::ReadWrong]);
+    }
+    let nothing = read_of(&mut Story::new(), |_| {});
+    assert!(nothing.contains(&FindingKind::NotChecked));
+}
+
+#[test]
+fn after_a_restore_a_bucket_is_read_as_the_backup_has_it() {
+    let restored = || {
+        let mut story = keyed();
+        story.backup(9);
+        let last = Fingerprint {
+            subject: String::from("key-1"),
+            ..message(10, 10)
+        };
+        story.send(&last, PublishOutcome::Acknowledged { sequence: 10 });
+        story.deliver(&last);
+        story.restore(9);
+        story
+    };
+    assert_eq!(read_of(&mut restored(), |_| {}), []);
+    let gone: fn(&mut Vec<BucketValue>) = |values| {
+        values[1].sequence = 10;
+        values[1].payload = Digest::of(&10_u64.to_le_bytes());
+    };
+    assert_eq!(read_of(&mut restored(), gone), [FindingKind::ReadWrong]);
+}
+
+/// Two objects are put, and two more after a backup that is then restored; these are read.
+fn objects_read(lost: LossScope, objects: Vec<BucketObject>) -> Vec<FindingKind> {
+    let put = |number: u64| Event::ObjectPut {
+        stream: S.into(),
+        name: format!("o{number}"),
+        content: Digest::of(&number.to_le_bytes()),
+    };
+    let mut events: Vec<_> = [1, 2].map(put).into();
+    events.push(Event::BackedUp {
+        stream: S.into(),
+        backup: "b".into(),
+        messages: 4,
+        last_sequence: 4,
+        consumers: vec![],
+    });
+    events.extend([3, 4].map(put));
+    events.push(Event::Restoring {
+        stream: S.into(),
+        backup: "b".into(),
+    });
+    events.push(Event::ObjectsRead {
+        stream: S.into(),
+        objects,
+    });
+    events.push(Event::ReplicaRead {
+        stream: S.into(),
+        node: "n1".into(),
+        messages: 0,
+        defects: vec![],
+    });
+    let events: Vec<_> = events
+        .into_iter()
+        .map(|event| Stamped { at_us: 0, event })
+        .collect();
+    let mut rules = rules(lost, 1);
+    let own = rules.streams.get_mut(S).unwrap();
+    (own.feed, own.consumers) = (Feed::Objects, vec![]);
+    kinds(&judge(&rules, &events))
+}
+
+#[test]
+fn objects_have_to_be_read_as_they_were_put() {
+    let object = |number: u64, content: u64| BucketObject {
+        name: format!("o{number}"),
+        content: Ok(Digest::of(&content.to_le_bytes())),
+    };
+    let unreadable = BucketObject {
+        name: "o2".into(),
+        content: Err("no".into()),
+    };
+    let all: Vec<_> = (1..=4).map(|number| object(number, number)).collect();
+    let wrong = [FindingKind::ReadWrong];
+    assert_eq!(objects_read(LossScope::Nothing, all.clone()), []);
+    assert_eq!(objects_read(LossScope::AfterBackup, all[..2].to_vec()), []);
+    for (lost, objects) in [
+        (LossScope::AfterBackup, all.clone()),
+        (LossScope::Nothing, all[..2].to_vec()),
+        (LossScope::AfterBackup, all[..1].to_vec()),
+        (LossScope::AfterBackup, vec![object(1, 1), object(2, 1)]),
+        (LossScope::AfterBackup, vec![object(1, 1), unreadable]),
+        (
+            LossScope::AfterBackup,
+            [&all[..2], &[object(9, 9)]].concat(),
+        ),
+    ] {
+        assert_eq!(objects_read(lost, objects), wrong);
+    }
 }

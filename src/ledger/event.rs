@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bucket::{BucketObject, BucketValue};
 use crate::model::{ConsumerPosition, Digest, Fingerprint};
 
 /// An event, and when it was written down.
@@ -335,6 +336,34 @@ pub enum Event {
         node: String,
         /// Why.
         reason: String,
+    },
+    /// A bucket is about to be read: what was acknowledged before has to be seen.
+    ReadingBucket {
+        /// The stream that it is.
+        stream: String,
+    },
+    /// Every key of a bucket was read by a client.
+    BucketRead {
+        /// The stream that it is.
+        stream: String,
+        /// The value of each key.
+        values: Vec<BucketValue>,
+    },
+    /// An object was put into a bucket.
+    ObjectPut {
+        /// The stream that it is.
+        stream: String,
+        /// The object's name.
+        name: String,
+        /// Digest of its content.
+        content: Digest,
+    },
+    /// Every object of a bucket was read by a client.
+    ObjectsRead {
+        /// The stream that it is.
+        stream: String,
+        /// The objects.
+        objects: Vec<BucketObject>,
     },
     /// Something worth telling that no judge uses.
     Noted {

@@ -1,7 +1,9 @@
 //! What happened in a drill, event by event, on disk as it happens and readable afterwards.
 
+mod bucket;
 mod event;
 mod file;
 
+pub use bucket::{BucketObject, BucketValue};
 pub use event::{AckOutcome, Event, FaultKind, LossScope, PublishOutcome, Stamped, StepEnd};
 pub use file::{Ledger, LedgerError, read_ledger};

@@ -9,6 +9,9 @@ pub struct Keeping {
     pub retention: Retention,
     /// The oldest goes when there are more messages than this.
     pub messages: Option<u64>,
+    /// The oldest of a subject goes when there are more of that subject than this.
+    #[serde(default)]
+    pub per_subject: Option<u64>,
     /// The oldest goes when they take more room than this.
     pub bytes: Option<u64>,
     /// A message goes when it is older than this, in nanoseconds.

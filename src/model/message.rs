@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Digest;
 
 /// The header that makes a stream drop repeated publishes of one message.
-const MESSAGE_ID: &str = "Nats-Msg-Id:";
+const MESSAGE_ID: &str = "Nats-Msg-Id";
 
 /// A message as a stream holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,15 +43,15 @@ pub struct Fingerprint {
 impl StoredMessage {
     /// The value of its `Nats-Msg-Id` header, empty when it has none.
     pub fn id(&self) -> &str {
-        std::str::from_utf8(&self.headers)
-            .unwrap_or_default()
-            .lines()
-            .find_map(|line| {
-                let name = line.get(..MESSAGE_ID.len())?;
-                name.eq_ignore_ascii_case(MESSAGE_ID)
-                    .then(|| line[MESSAGE_ID.len()..].trim())
-            })
-            .unwrap_or_default()
+        self.header(MESSAGE_ID).unwrap_or_default()
+    }
+
+    /// The value of a header, whatever the case of its name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let lines = std::str::from_utf8(&self.headers).ok()?.lines();
+        let mut pairs = lines.filter_map(|line| line.split_once(':'));
+        let value = pairs.find(|(key, _)| key.eq_ignore_ascii_case(name));
+        value.map(|(_, value)| value.trim())
     }
 
     /// Its short form.

@@ -2,6 +2,7 @@
 
 mod consumer;
 mod digest;
+mod feed;
 mod keeping;
 mod message;
 mod name_filter;
@@ -9,6 +10,7 @@ mod verdict;
 
 pub use consumer::{ConsumerPosition, SequencePair};
 pub use digest::Digest;
+pub use feed::Feed;
 pub use keeping::{Keeping, Retention};
 pub use message::{Fingerprint, StoredMessage};
 pub use name_filter::NameFilter;

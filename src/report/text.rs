@@ -18,6 +18,11 @@ pub fn headline(run: &RunRecord) -> String {
         figures.acknowledged,
         lost(run)
     );
+    if figures.ahead > 0 {
+        line.push_str(", ");
+        line.push_str(&figures.ahead.to_string());
+        line.push_str(" on mirrors only");
+    }
     if let Some(seconds) = figures.recovery_seconds {
         line.push_str(", recovered in ");
         line.push_str(&seconds_text(seconds));

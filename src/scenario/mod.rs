@@ -1,12 +1,15 @@
 //! Scenario files: what breaks, and what must be true afterwards. As written, and
 //! as resolved ([`Scenario`]): with every name checked and every default filled in.
 
+mod bucket_step;
+mod bucket_steps;
 mod catalog;
 mod cluster_spec;
 mod clusters;
 mod diagnostic;
 mod disk_step;
 mod disk_steps;
+mod feed;
 mod inverted;
 mod names;
 mod operator_step;
@@ -23,6 +26,7 @@ mod values;
 mod written;
 mod written_step;
 
+pub use bucket_step::BucketStep;
 pub use catalog::{Catalog, Source};
 pub use cluster_spec::ClusterSpec;
 pub use diagnostic::Diagnostic;

@@ -66,7 +66,7 @@ impl Resolver<'_> {
             None => 0,
         };
         Ok(OperatorStep::Purge {
-            stream: self.known_stream(&purge.stream)?,
+            stream: self.removable_stream(&purge.stream)?,
             keep,
         })
     }
@@ -76,7 +76,7 @@ impl Resolver<'_> {
             .pointer
             .count(&delete.every, 1..=MOST_MESSAGES, "messages")?;
         Ok(OperatorStep::DeleteMessages {
-            stream: self.known_stream(&delete.stream)?,
+            stream: self.removable_stream(&delete.stream)?,
             every: every as u64,
         })
     }
@@ -84,6 +84,7 @@ impl Resolver<'_> {
     pub(super) fn update(&self, update: &written::Update) -> Result<OperatorStep> {
         let stream = self.known_stream(&update.stream)?;
         let config = self.fields(&update.config, Place::Update)?;
+        self.leaves_all(&stream, &update.config)?;
         if config.is_empty() {
             let message = "nothing is changed: `config` needs a field";
             return Err(self.pointer.value(&update.stream, message));
@@ -120,8 +121,10 @@ impl Resolver<'_> {
     }
 
     pub(super) fn restore(&self, restore: &written::Restore) -> Result<Step> {
+        let backup = self.known_backup(&restore.backup)?;
+        self.leaves_all(&self.backups[&backup], &restore.config)?;
         Ok(Step::Restore {
-            backup: self.known_backup(&restore.backup)?,
+            backup,
             changes: self.restore_changes(
                 restore.replicas.as_ref(),
                 &restore.config,

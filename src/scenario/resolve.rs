@@ -20,7 +20,7 @@ use super::stream_config::{Place, add_keeping};
 use super::transfer_step::TransferStep;
 use super::written;
 use crate::ledger::LossScope;
-use crate::model::Verdict;
+use crate::model::{Feed, Verdict};
 
 type Result<T> = std::result::Result<T, Diagnostic>;
 
@@ -46,6 +46,7 @@ pub fn load(path: &Path, text: &str) -> Result<Scenario> {
         recovery: recovery.transpose()?,
         failed_over: false,
         streams: Vec::new(),
+        feeds: BTreeMap::new(),
         aliases: BTreeSet::new(),
         backups: BTreeMap::new(),
         saved: BTreeSet::new(),
@@ -67,6 +68,8 @@ pub(super) struct Resolver<'a> {
     /// Whether it has taken over.
     pub(super) failed_over: bool,
     pub(super) streams: Vec<String>,
+    /// Those whose messages come from other streams.
+    pub(super) feeds: BTreeMap<String, Feed>,
     pub(super) aliases: BTreeSet<String>,
     /// Backups, and of which stream each is.
     pub(super) backups: BTreeMap<String, String>,
@@ -142,12 +145,6 @@ impl Resolver<'_> {
                 .pointer
                 .value(&stream.name, format!("there are two streams `{name}`")));
         }
-        let subjects = stream.subjects.get_ref();
-        let Some(first) = subjects.first().filter(|first| !first.is_empty()) else {
-            return Err(self
-                .pointer
-                .value(&stream.subjects, "a stream needs a subject"));
-        };
         let replicas = match &stream.replicas {
             Some(replicas) => self.pointer.count(replicas, 1..=5, "replicas")?,
             None => 1,
@@ -177,11 +174,16 @@ impl Resolver<'_> {
             self.in_memory.insert(name.clone());
         }
         config.insert(String::from("name"), json!(name));
-        config.insert(String::from("subjects"), json!(subjects));
+        let (feed, subjects) = self.feed(stream, &mut config)?;
+        if !feed.is_published() {
+            self.feeds.insert(name.clone(), feed.clone());
+        }
         config.insert(String::from("num_replicas"), json!(replicas));
         self.streams.push(name.clone());
         Ok(StreamSpec {
-            subject: concrete(first),
+            feed,
+            subject: subjects.subject,
+            keys: subjects.keys,
             name,
             consumers,
             replicas: match &expect.replicas {
@@ -324,15 +326,6 @@ impl Resolver<'_> {
             self.pointer.value(text, message)
         })
     }
-}
-
-/// A subject that matches the pattern: what the load publishes to.
-fn concrete(pattern: &str) -> String {
-    let tokens = pattern.split('.').map(|token| match token {
-        "*" | ">" => "load",
-        other => other,
-    });
-    tokens.collect::<Vec<_>>().join(".")
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::cluster_spec::ClusterSpec;
 use super::step::Step;
 use crate::ledger::LossScope;
-use crate::model::{Expected, Keeping, Verdict};
+use crate::model::{Expected, Feed, Keeping, Verdict};
 
 /// A drill, ready to run.
 #[derive(Debug, Clone, Serialize)]
@@ -56,8 +56,12 @@ impl Scenario {
 pub struct StreamSpec {
     /// Its name.
     pub name: String,
-    /// The subject messages are published to.
+    /// Where its messages come from.
+    pub feed: Feed,
+    /// The subject messages are published to, or what the subject of each key begins with.
     pub subject: String,
+    /// How many subjects messages are published to in turn, when it is more than the one.
+    pub keys: Option<u64>,
     /// Its durable consumers.
     pub consumers: Vec<String>,
     /// How many replicas hold it at the end.
@@ -68,6 +72,16 @@ pub struct StreamSpec {
     pub in_memory: bool,
     /// Its whole configuration, as the server takes it.
     pub config: Value,
+}
+
+impl StreamSpec {
+    /// The subject of the load's n-th message.
+    pub fn subject_of(&self, number: u64) -> String {
+        match self.keys {
+            None => self.subject.clone(),
+            Some(keys) => format!("{}{}", self.subject, number % keys),
+        }
+    }
 }
 
 /// The load on every stream.

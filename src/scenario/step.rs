@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::bucket_step::BucketStep;
 use super::disk_step::DiskStep;
 use super::operator_step::OperatorStep;
 use super::transfer_step::TransferStep;
@@ -229,6 +230,8 @@ pub enum Step {
     Operator(OperatorStep),
     /// A backup or restore that runs beside the steps.
     Transfer(TransferStep),
+    /// Something done with a bucket.
+    Bucket(BucketStep),
 }
 
 impl Step {
@@ -248,7 +251,7 @@ impl Step {
             Self::StartFails { .. } | Self::Ends { .. } => false,
             Self::Disk(step) => step.is_fault(),
             Self::Operator(step) => step.is_fault(),
-            Self::Transfer(_) => false,
+            Self::Transfer(_) | Self::Bucket(_) => false,
         }
     }
 
@@ -269,7 +272,7 @@ impl Step {
             Self::Wait { .. } | Self::NoReplacement { .. } | Self::Heal { .. } => false,
             Self::Elect { .. } | Self::Refuse { .. } | Self::FreeDisk { .. } => false,
             Self::Writable { .. } | Self::StartFails { .. } | Self::Ends { .. } => false,
-            Self::Disk(_) => false,
+            Self::Disk(_) | Self::Bucket(_) => false,
         }
     }
 }

@@ -15,6 +15,15 @@ impl fmt::Display for Step {
     }
 }
 
+impl Ways {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Both => "",
+            Self::Out | Self::In => ", one way",
+        }
+    }
+}
+
 impl Step {
     fn tell(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -49,10 +58,9 @@ impl Step {
             Self::Restore {
                 backup, changes, ..
             } => write!(f, "restore from backup `{backup}`{changes}"),
-            Self::Cut { network, ways, .. } => match ways {
-                Ways::Both => write!(f, "cut the network between {network}"),
-                Ways::Out | Ways::In => write!(f, "cut the network between {network}, one way"),
-            },
+            Self::Cut { network, ways, .. } => {
+                write!(f, "cut the network between {network}{}", ways.words())
+            }
             Self::Delay { network, by, .. } => {
                 write!(f, "delay the network between {network} by {by:?}")
             }
@@ -86,6 +94,7 @@ impl Step {
             Self::Disk(step) => write!(f, "{step}"),
             Self::Operator(step) => write!(f, "{step}"),
             Self::Transfer(step) => write!(f, "{step}"),
+            Self::Bucket(step) => write!(f, "{step}"),
         }
     }
 }

@@ -80,6 +80,9 @@ impl Resolver<'_> {
             Written::BeginRestore(begin) => self.begin_restore(begin).map(Step::Transfer),
             Written::EndRestore(end) => self.end_restore(end).map(Step::Transfer),
             Written::Abandon(abandon) => self.abandon(abandon).map(Step::Transfer),
+            Written::ReadBucket(read) => self.read_bucket(read).map(Step::Bucket),
+            Written::PutObjects(put) => self.put_objects(put).map(Step::Bucket),
+            Written::ReadObjects(read) => self.read_objects(read).map(Step::Bucket),
         }
     }
 
@@ -100,7 +103,7 @@ impl Resolver<'_> {
         let range = 1..=10_000_000;
         let messages = self.pointer.count(&publish.messages, range, "messages")?;
         Ok(Step::Publish {
-            stream: self.known_stream(&publish.stream)?,
+            stream: self.published_stream(&publish.stream)?,
             messages: messages as u64,
         })
     }
@@ -126,7 +129,7 @@ impl Resolver<'_> {
 
     fn unavailable(&self, on: &written::OnStreamWithin) -> Result<Step> {
         Ok(Step::Unavailable {
-            stream: self.known_stream(&on.stream)?,
+            stream: self.published_stream(&on.stream)?,
             within: self.pointer.within(on.within.as_ref())?,
         })
     }
@@ -284,7 +287,7 @@ impl Resolver<'_> {
     fn refuse(&self, refuse: &written::Refuse) -> Result<Step> {
         Ok(Step::Refuse {
             node: self.node(&refuse.node)?,
-            stream: self.known_stream(&refuse.stream)?,
+            stream: self.published_stream(&refuse.stream)?,
             watched: self.pointer.time(&refuse.watched)?,
         })
     }

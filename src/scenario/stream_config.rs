@@ -160,7 +160,6 @@ fn keeping_of(fields: &Map<String, Value>) -> Keeping {
         number.filter(|number| *number > 0)
     };
     let word = |field: &str| fields.get(field).and_then(Value::as_str);
-    // The load publishes to one subject, so a limit for each is one for all.
     let refuses_new = fields.get("discard_new_per_subject") == Some(&Value::Bool(true));
     let per_subject = number("max_msgs_per_subject").filter(|_| !refuses_new);
     // A full stream that refuses what is new drops nothing.
@@ -171,10 +170,8 @@ fn keeping_of(fields: &Map<String, Value>) -> Keeping {
             Some("workqueue") => Retention::WorkQueue,
             Some(_) | None => Retention::Limits,
         },
-        messages: [in_all("max_msgs"), per_subject]
-            .into_iter()
-            .flatten()
-            .min(),
+        messages: in_all("max_msgs"),
+        per_subject,
         bytes: in_all("max_bytes"),
         age_ns: number("max_age"),
     }
@@ -191,6 +188,7 @@ pub(super) fn add_keeping(
     let later = keeping_of(fields);
     let least = |one: Option<u64>, other: Option<u64>| one.into_iter().chain(other).min();
     keeping.messages = least(keeping.messages, later.messages);
+    keeping.per_subject = least(keeping.per_subject, later.per_subject);
     keeping.bytes = least(keeping.bytes, later.bytes);
     keeping.age_ns = least(keeping.age_ns, later.age_ns);
 }

@@ -38,6 +38,7 @@ impl Resolver<'_> {
             return Err(self.pointer.value(&begin.backup, message));
         }
         let backup = self.known_backup(&begin.backup)?;
+        self.leaves_all(&self.backups[&backup], &begin.config)?;
         let changes = self.restore_changes(begin.replicas.as_ref(), &begin.config, None)?;
         self.running.insert(backup.clone(), begin.backup.span());
         Ok(TransferStep::BeginRestore {

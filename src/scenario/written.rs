@@ -59,7 +59,14 @@ pub(super) type Config = BTreeMap<Spanned<String>, toml::Value>;
 #[serde(deny_unknown_fields)]
 pub(super) struct Stream {
     pub(super) name: Spanned<String>,
-    pub(super) subjects: Spanned<Vec<String>>,
+    pub(super) subjects: Option<Spanned<Vec<String>>>,
+    /// How many subjects of the first pattern the load publishes to.
+    pub(super) keys: Option<Spanned<i64>>,
+    /// Whether it is a bucket with objects, which steps put there.
+    #[serde(default)]
+    pub(super) objects: bool,
+    pub(super) mirror: Option<Spanned<String>>,
+    pub(super) sources: Option<Spanned<Vec<Spanned<String>>>>,
     pub(super) replicas: Option<Spanned<i64>>,
     #[serde(default)]
     pub(super) consumers: Vec<Spanned<String>>,

@@ -60,6 +60,9 @@ pub(super) enum Step {
     BeginRestore(BeginRestore),
     EndRestore(EndTransfer),
     Abandon(Abandon),
+    ReadBucket(ReadBucket),
+    PutObjects(PutObjects),
+    ReadObjects(ReadBucket),
 }
 
 #[derive(Debug, Deserialize)]
@@ -384,6 +387,21 @@ pub(super) struct EndTransfer {
 #[serde(deny_unknown_fields)]
 pub(super) struct Abandon {
     pub(super) backup: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReadBucket {
+    pub(super) bucket: Spanned<String>,
+    pub(super) within: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PutObjects {
+    pub(super) bucket: Spanned<String>,
+    pub(super) objects: Spanned<i64>,
+    pub(super) size: Spanned<String>,
 }
 
 /// A verb that needs nothing.

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lifeboat::judge::{FindingKind, Judgement, Rules, StreamRules, judge};
 use lifeboat::ledger::{AckOutcome, Event, LossScope, PublishOutcome, Stamped};
-use lifeboat::model::{ConsumerPosition, Digest, Fingerprint, Keeping, SequencePair, Verdict};
+use lifeboat::model::{
+    ConsumerPosition, Digest, Feed, Fingerprint, Keeping, SequencePair, Verdict,
+};
 use proptest::collection::btree_set;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -142,6 +144,7 @@ impl Drill {
                     replicas: self.replicas,
                     consumers: vec![CONSUMER.into()],
                     keeping: Keeping::default(),
+                    feed: Feed::default(),
                 },
             )]),
         };
