@@ -373,7 +373,6 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] ^= change;
         if let Some((_, content)) = read(&bytes) {
-            let hashed = |messages: &[StoredMessage]| -> Vec<_> { messages.iter().map(hashed).collect() };
             let (found, wrote) = (hashed(&content.messages), hashed(&model.messages));
             prop_assert_eq!(found, wrote, "byte {} of {}", at, bytes.len());
         }
@@ -406,10 +405,16 @@ proptest! {
     }
 }
 
-/// What a record's hash in a block covers: all but where its headers end and its payload begins.
-fn hashed(message: &StoredMessage) -> (u64, &str, Vec<u8>, i64) {
-    let content = [&message.headers[..], &message.payload[..]].concat();
-    (message.sequence, &message.subject, content, message.time_ns)
+/// What the hashes of records in a block cover: all but where headers end and payloads begin.
+fn hashed(messages: &[StoredMessage]) -> Vec<(u64, &str, Vec<u8>, i64)> {
+    let cover = |message: &StoredMessage| [&message.headers[..], &message.payload[..]].concat();
+    let messages = messages.iter();
+    messages
+        .map(|message| {
+            let subject = message.subject.as_str();
+            (message.sequence, subject, cover(message), message.time_ns)
+        })
+        .collect()
 }
 
 /// Where each frame begins and ends.
