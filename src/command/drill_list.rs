@@ -30,6 +30,7 @@ fn entry(source: &Source) -> Value {
         "servers": scenario.servers.as_ref().map(ToString::to_string),
         "nodes": scenario.cluster.nodes,
         "steps": scenario.steps.len(),
+        "digest": source.drill_digest(),
     })
 }
 

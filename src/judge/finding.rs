@@ -2,53 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::model::FindingKind;
 use crate::model::Verdict;
-
-/// What kind of thing was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FindingKind {
-    /// Acknowledged messages are gone: everything up to some point.
-    LostHead,
-    /// Acknowledged messages are gone from the middle.
-    LostHole,
-    /// Acknowledged messages are gone: everything after some point.
-    LostTail,
-    /// A replica lacks messages that others have.
-    ReplicaLacks,
-    /// Replicas hold different things.
-    ReplicasDiffer,
-    /// Not as many replicas as there should be.
-    ReplicaCount,
-    /// A mirror, or a stream with sources, lacks what its origin holds.
-    OriginHoldsMore,
-    /// A replica's store is damaged.
-    Damaged,
-    /// A message is stored twice.
-    Duplicated,
-    /// A message is stored at another sequence than was acknowledged.
-    Reordered,
-    /// A message's subject, headers, payload or time are not what they were.
-    Altered,
-    /// A message that was refused, never sent, or should be gone.
-    Unexpected,
-    /// A client reads something else from a bucket than what was acknowledged last.
-    ReadWrong,
-    /// An acknowledged message was delivered again.
-    Redelivered,
-    /// A message that is stored was never delivered.
-    Skipped,
-    /// A consumer stands where it should not.
-    Position,
-    /// Recovery, or the time without writes, took longer than allowed.
-    TooSlow,
-    /// A step did not do in its time what it should.
-    StepFailed,
-    /// A step, or the whole drill, could not be carried out.
-    NotCarriedOut,
-    /// Something could not be checked.
-    NotChecked,
-}
 
 /// Something that was found, and what it does to the verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

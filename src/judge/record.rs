@@ -1,11 +1,12 @@
 //! The outcome of one run of a drill: what is written beside its ledger and told to people and tools.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::finding::Judgement;
-use crate::model::{Expected, Verdict};
+use crate::model::{Expected, FindingKind, Verdict};
 
 /// One run of one scenario.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -46,6 +47,14 @@ impl RunRecord {
 
     /// Whether the verdict is the one to be expected.
     pub fn is_as_expected(&self) -> bool {
-        self.expected.is_met_by(self.verdict())
+        self.expected.is_met_by(self.verdict(), &self.broken_by())
+    }
+
+    /// The kinds of findings that broke it, each once.
+    pub fn broken_by(&self) -> Vec<FindingKind> {
+        let findings = self.judgement.findings.iter();
+        let broken = findings.filter(|finding| finding.verdict == Verdict::Broken);
+        let kinds: BTreeSet<_> = broken.map(|finding| finding.kind).collect();
+        kinds.into_iter().collect()
     }
 }

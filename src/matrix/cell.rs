@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::judge::RunRecord;
-use crate::model::{Expected, Verdict};
+use crate::model::{Expected, FindingKind, Verdict};
 
 /// A drill on a server version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,6 +50,9 @@ pub struct Brief {
     pub at: String,
     /// The verdict.
     pub verdict: Verdict,
+    /// What kinds of findings broke it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub broken_by: Vec<FindingKind>,
     /// Seconds from the first fault to the stream being whole, where that was measured.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub recovery_seconds: Option<f64>,
@@ -71,6 +74,7 @@ impl Brief {
         Self {
             at: run.began_at.clone(),
             verdict: run.verdict(),
+            broken_by: run.broken_by(),
             recovery_seconds: figures.recovery_seconds.map(rounded),
             write_outage_seconds: figures.write_outage_seconds.map(rounded),
             lost: (figures.unread == 0).then_some(figures.lost),
@@ -122,8 +126,8 @@ impl Cell {
 
     /// Whether every run had the verdict to be expected.
     pub fn is_as_expected(&self) -> bool {
-        self.verdicts()
-            .all(|(verdict, _)| self.expected.is_met_by(verdict))
+        let mut history = self.history.iter();
+        history.all(|run| self.expected.is_met_by(run.verdict, &run.broken_by))
     }
 
     /// Of the runs of one drill on one version; of none there is none.

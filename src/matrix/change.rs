@@ -79,6 +79,7 @@ mod tests {
                 verdict: Verdict::Broken,
                 because: Some(String::from("nats-server#1")),
                 sometimes: true,
+                findings: Vec::new(),
             };
         }
         assert!(

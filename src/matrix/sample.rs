@@ -26,6 +26,7 @@ pub(super) fn run(server: &str, verdict: Verdict, recovery: f64) -> RunRecord {
             verdict: Verdict::Held,
             because: None,
             sometimes: false,
+            findings: Vec::new(),
         },
         elapsed_seconds: 20.0,
         evidence: "runs/1".into(),

@@ -3,6 +3,7 @@
 mod consumer;
 mod digest;
 mod feed;
+mod finding_kind;
 mod keeping;
 mod message;
 mod name_filter;
@@ -11,6 +12,7 @@ mod verdict;
 pub use consumer::{ConsumerPosition, SequencePair};
 pub use digest::Digest;
 pub use feed::Feed;
+pub use finding_kind::FindingKind;
 pub use keeping::{Keeping, Retention};
 pub use message::{Fingerprint, StoredMessage};
 pub use name_filter::NameFilter;

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::finding_kind::FindingKind;
+
 /// The outcome of a drill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -38,11 +40,19 @@ pub struct Expected {
     /// Whether it holds as well: what is known shows in some runs only.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sometimes: bool,
+    /// What kinds of findings the defect shows itself by; any when there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<FindingKind>,
 }
 
 impl Expected {
-    /// Whether a verdict is the one to be expected, or one of the two.
-    pub fn is_met_by(&self, verdict: Verdict) -> bool {
-        verdict == self.verdict || (self.sometimes && verdict == Verdict::Held)
+    /// Whether a verdict is the one to be expected, or one of the two, and what broke it is what is
+    /// known: another defect in the same drill is no known one.
+    pub fn is_met_by(&self, verdict: Verdict, broken: &[FindingKind]) -> bool {
+        if self.sometimes && verdict == Verdict::Held {
+            return true;
+        }
+        let is_known = |kind: &FindingKind| self.findings.contains(kind);
+        verdict == self.verdict && (self.findings.is_empty() || broken.iter().all(is_known))
     }
 }

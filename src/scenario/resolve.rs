@@ -20,7 +20,7 @@ use super::stream_config::{Place, add_keeping};
 use super::transfer_step::TransferStep;
 use super::written;
 use crate::ledger::LossScope;
-use crate::model::{Feed, Verdict};
+use crate::model::{Feed, FindingKind, Verdict};
 
 type Result<T> = std::result::Result<T, Diagnostic>;
 
@@ -276,7 +276,10 @@ impl Resolver<'_> {
             ("broken", Verdict::Broken),
             ("inconclusive", Verdict::Inconclusive),
         ];
+        let findings = known.findings.iter();
+        let kind = |text| (self.pointer).choice(text, &FindingKind::ALL, "a kind of finding");
         Ok(KnownVerdict {
+            findings: findings.map(kind).collect::<Result<_>>()?,
             server: self.versions(&known.server)?,
             verdict: self
                 .pointer

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::cluster_spec::ClusterSpec;
 use super::step::Step;
 use crate::ledger::LossScope;
-use crate::model::{Expected, Feed, Keeping, Verdict};
+use crate::model::{Expected, Feed, FindingKind, Keeping, Verdict};
 
 /// A drill, ready to run.
 #[derive(Debug, Clone, Serialize)]
@@ -119,6 +119,8 @@ pub struct KnownVerdict {
     pub because: String,
     /// Whether it shows in some runs only, and the drill holds in the others.
     pub sometimes: bool,
+    /// What kinds of findings it shows itself by; any when there is none.
+    pub findings: Vec<FindingKind>,
 }
 
 impl Expectations {
@@ -133,11 +135,13 @@ impl Expectations {
                 verdict: Verdict::Held,
                 because: None,
                 sometimes: false,
+                findings: Vec::new(),
             },
             |known| Expected {
                 verdict: known.verdict,
                 because: Some(known.because.clone()),
                 sometimes: known.sometimes,
+                findings: known.findings.clone(),
             },
         )
     }

@@ -104,4 +104,7 @@ pub(super) struct Known {
     pub(super) because: Spanned<String>,
     #[serde(default)]
     pub(super) sometimes: bool,
+    /// What kinds of findings it shows itself by.
+    #[serde(default)]
+    pub(super) findings: Vec<Spanned<String>>,
 }
