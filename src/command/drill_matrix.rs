@@ -51,6 +51,7 @@ pub(super) async fn run(options: DrillMatrix) -> Outcome {
         })
         .collect();
     results.retain(|done| keys.contains(done));
+    results.expect_what_is_known(&sources);
     let done = results.done();
     let missing: Vec<_> = planned
         .iter()

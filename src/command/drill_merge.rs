@@ -6,10 +6,12 @@ use super::Outcome;
 use super::drill_matrix::{conclude, read_table};
 use crate::cli::DrillMerge;
 use crate::matrix::{Results, Table};
+use crate::scenario::Catalog;
 
 pub(super) fn run(options: &DrillMerge) -> Outcome {
     let earlier = options.against.as_deref().map(read_table).transpose()?;
-    let results = Results::merge(&options.directories)?;
+    let mut results = Results::merge(&options.directories)?;
+    results.expect_what_is_known(Catalog::built_in()?.all());
     if let Some(file) = &options.record {
         let new = Table::of(results.runs());
         let kept = if file.exists() {

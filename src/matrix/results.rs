@@ -6,9 +6,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use crate::judge::RunRecord;
+use crate::scenario::Source;
 
 /// The file in a matrix's directory.
 const FILE: &str = "results.jsonl";
@@ -159,6 +161,20 @@ impl Results {
     /// Keeps only some of the runs, in memory.
     pub fn retain(&mut self, wanted: impl Fn(&Done) -> bool) {
         self.lines.retain(|line| wanted(&line.done));
+    }
+
+    /// Has runs of drills be expected what is known of these today.
+    pub fn expect_what_is_known(&mut self, sources: &[Source]) {
+        for line in &mut self.lines {
+            let run = &mut line.run;
+            let source = sources.iter().find(|source| {
+                source.scenario.name == run.scenario && source.drill_digest() == run.drill_digest
+            });
+            let version = Version::parse(&run.server);
+            if let (Some(source), Ok(version)) = (source, version) {
+                run.expected = source.scenario.expect.verdict_for(&version);
+            }
+        }
     }
 
     /// Writes a run down, to the disk.

@@ -18,7 +18,10 @@ const GROUPS: [(&str, &str); 10] = [
     ("damage", "Damage: of blocks, indexes, state and disks"),
     ("streams", "Kinds of streams"),
     ("upgrade", "Upgrades"),
-    ("defects", "Defects: known of released servers"),
+    (
+        "defects",
+        "Defects of released servers, and the versions that show them",
+    ),
     ("faults", "Faults that need something of the machine"),
 ];
 
