@@ -32,6 +32,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
         &[
             "archive",
             "backup",
+            "configuration",
             "jetstream",
             "judge",
             "ledger",

@@ -14,6 +14,7 @@ mod mark;
 mod outgoing;
 mod overrides;
 mod plan;
+mod plan_consumers;
 mod positions;
 mod read_out;
 mod receive;

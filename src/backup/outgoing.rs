@@ -55,10 +55,6 @@ impl Outgoing {
         };
         let (look, mut survey) = (backup.look.clone(), backup.survey.clone());
         survey.consumers.clone_from(&plan.consumers);
-        if plan.is_mirror() {
-            // It goes on where its messages end, so that it gets all that its origin has.
-            survey.indexed_sequence = survey.last_sequence;
-        }
         let reading =
             tokio::task::spawn_blocking(move || Original::of(&look, survey, &options, None));
         let original = ended(reading).await??;

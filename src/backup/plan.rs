@@ -12,7 +12,6 @@ use super::source::StreamBackup;
 use super::take::check_name;
 use crate::archive::{Consumer, Form, Packing};
 use crate::jetstream::{Connection, RequestError, StreamInfo};
-use crate::offline::Why;
 
 /// The first version that restores message archives, and streams that are kept in memory.
 const MESSAGE_ARCHIVES_SINCE: Version = Version::new(2, 15, 0);
@@ -181,53 +180,6 @@ impl RestorePlan {
     pub fn replicas(&self) -> u64 {
         let replicas = self.config.get("num_replicas").and_then(Value::as_u64);
         replicas.unwrap_or(1).max(1)
-    }
-
-    /// The archive's consumers, with those that were saved beside it in their place.
-    fn choose_consumers(&mut self, backup: &StreamBackup, reset: bool) {
-        let last = backup.survey.last_sequence;
-        self.consumers.clone_from(&backup.survey.consumers);
-        for saved in &backup.saved_consumers {
-            match saved.why {
-                // Not one that was made without consumers.
-                Why::LeftOut => {
-                    self.consumers.push(saved.to_consumer(last));
-                    self.remarks.push(format!(
-                        "consumer {} is restored from what was saved beside the archive",
-                        saved.name
-                    ));
-                    self.lacks
-                        .retain(|lack| !lack.ends_with(&saved.explanation()));
-                }
-                Why::Ahead => {
-                    let mut here = self.consumers.iter_mut();
-                    if let Some(one) = here.find(|one| one.name == saved.name) {
-                        *one = saved.to_consumer(last);
-                    }
-                    let place = format!("consumer {}:", saved.name);
-                    self.lacks.retain(|lack| !lack.starts_with(&place));
-                    self.remarks.push(saved.explanation());
-                }
-                Why::RolledBack => self.remarks.push(saved.explanation()),
-            }
-        }
-        for consumer in &mut self.consumers {
-            let place = format!("consumer {}:", consumer.name);
-            if consumer.is_beyond(last) && reset {
-                consumer.set_back(last);
-                self.lacks.retain(|lack| !lack.starts_with(&place));
-                self.remarks.push(format!(
-                    "consumer {} was ahead of the stream and is set back to its end, {last}",
-                    consumer.name
-                ));
-            } else if consumer.is_beyond(backup.survey.indexed_sequence) {
-                self.obstacles.push(format!(
-                    "consumer {} is ahead of the stream, and would not deliver what is published \
-                     next; --reset-consumers sets it back",
-                    consumer.name
-                ));
-            }
-        }
     }
 
     /// Tar wherever it can hold the stream: every server restores it, and those of 2.15 do so

@@ -1,6 +1,6 @@
 //! `drill matrix`: drills on several server versions, and one table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -28,7 +28,7 @@ const RUNS: &str = "runs";
 
 pub(super) async fn run(options: DrillMatrix) -> Outcome {
     // Everything that can be wrong with what was typed is found before anything starts.
-    let mut sources = choose(&options.scenarios, |_| true)?;
+    let sources = choose(&options.scenarios, |_| true)?;
     let versions = versions(&options.server)?;
     let partition: Partition = options
         .partition
@@ -37,10 +37,15 @@ pub(super) async fn run(options: DrillMatrix) -> Outcome {
     let earlier = options.against.as_deref().map(read_table).transpose()?;
     let runtime: Runtime = options.runtime.parse()?;
     find_engine(runtime).await?;
-    // What can't be shown here leaves its cells empty, for a machine where it can.
-    sources.retain(|source| is_runnable(&source.scenario, runtime));
     let servers = find_servers(&versions, options.offline).await?;
-    let planned = plan(&sources, &versions, options.repeat, partition);
+    let mut planned = plan(&sources, &versions, options.repeat, partition);
+    // What can't be shown here leaves its cells empty. Parts are the same on every machine.
+    let runnable = sources.iter();
+    let runnable: BTreeSet<&str> = runnable
+        .filter(|source| is_runnable(&source.scenario, runtime))
+        .map(|source| source.scenario.name.as_str())
+        .collect();
+    planned.retain(|one| runnable.contains(one.source.scenario.name.as_str()));
     let mut results = Results::open(&options.out, options.resume)?;
     let keys: Vec<Done> = planned
         .iter()

@@ -1,6 +1,9 @@
 //! `drill merge`: the results of several machines as one table.
 
-use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use tempfile::NamedTempFile;
 
 use super::Outcome;
 use super::drill_matrix::{conclude, read_table};
@@ -22,7 +25,11 @@ pub(super) fn run(options: &DrillMerge) -> Outcome {
         let kept = kept.without_evidence();
         let mut text = serde_json::to_string_pretty(&kept)?;
         text.push('\n');
-        fs::write(file, text)?;
+        // It may be the only copy of many runs: never half of it.
+        let directory = file.parent().filter(|path| !path.as_os_str().is_empty());
+        let mut new = NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
+        new.write_all(text.as_bytes())?;
+        new.persist(file).map_err(|error| error.error)?;
     }
     conclude(
         &results,

@@ -115,13 +115,13 @@ async fn read_objects(world: &World<'_>, bucket: &str, stream: &str, within: Dur
         listed.map_or_else(|error| Probe::Pending(error.to_string()), Probe::Ready)
     });
     for name in names.await.map_err(broken)? {
-        let read = connection.read_object(bucket, &name).await;
-        objects.push(BucketObject {
-            name,
-            content: read
-                .map(|content| Digest::of(&content))
-                .map_err(|error| error.to_string()),
+        let read = until(within, || async {
+            let read = connection.read_object(bucket, &name).await;
+            read.map_or_else(|error| Probe::Pending(error.to_string()), Probe::Ready)
         });
+        let content = read.await.map(|content| Digest::of(&content));
+        let content = content.map_err(|error| error.to_string());
+        objects.push(BucketObject { name, content });
     }
     world.note(format!("{} objects of {bucket} were read", objects.len()));
     world.record(Event::ObjectsRead {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lifeboat_harness::Cluster;
-use tokio::sync::watch;
+use tokio::sync::{RwLock, RwLockReadGuard, watch};
 
 use super::world::connect;
 use crate::jetstream::Connection;
@@ -12,6 +12,9 @@ use crate::jetstream::Connection;
 #[derive(Clone)]
 pub(super) struct Clients {
     current: Arc<watch::Sender<ClientSet>>,
+    /// Read by whoever is in the middle of something that must not be half in one cluster and half in
+    /// the other.
+    busy: Arc<RwLock<()>>,
 }
 
 /// Connections to one cluster.
@@ -46,6 +49,7 @@ impl Clients {
         let (current, _) = watch::channel(set);
         Self {
             current: Arc::new(current),
+            busy: Arc::default(),
         }
     }
 
@@ -64,8 +68,14 @@ impl Clients {
         self.current.subscribe()
     }
 
-    /// Has everybody use these from now on.
-    pub(super) fn replace(&self, set: ClientSet) {
+    /// Keeps the connections from being replaced for as long as it is held.
+    pub(super) async fn busy(&self) -> RwLockReadGuard<'_, ()> {
+        self.busy.read().await
+    }
+
+    /// Has everybody use these from now on, once nobody is in the middle of something.
+    pub(super) async fn replace(&self, set: ClientSet) {
+        let _idle = self.busy.write().await;
         self.current.send_replace(set);
     }
 }

@@ -12,14 +12,16 @@ use semver::Version;
 use super::clients::ClientSet;
 use super::evidence::Evidence;
 use super::failure::impossible;
-use super::needs::faults_of;
+use super::needs::faults_in;
 use super::run::DrillSettings;
 use super::steps::Outcome;
 use super::world::World;
 use crate::scenario::{ClusterSpec, OperatorStep, Scenario, Step};
 
-/// The key of encrypted clusters: whoever has the evidence may read it.
-pub(super) const KEY: &str = "lifeboat";
+/// The key of an encrypted cluster, each another: whoever has the evidence may read it.
+pub(super) fn key_of(spec: &ClusterSpec) -> String {
+    format!("lifeboat-{}", spec.node_prefix)
+}
 
 /// The clusters of a drill, running.
 pub(super) struct Clusters {
@@ -79,10 +81,9 @@ impl Clusters {
         servers: OtherServers,
         evidence: &Evidence,
     ) -> Result<Self, String> {
-        let needs: Vec<_> = faults_of(scenario).collect();
         let start = async |spec: &ClusterSpec| {
             let builder = describe(spec, settings, &servers)?;
-            start(builder.needs(needs.clone()), evidence).await
+            start(builder.needs(faults_in(scenario, spec)), evidence).await
         };
         let first = start(&scenario.cluster).await?;
         let recovery = match &scenario.recovery_cluster {
@@ -123,29 +124,25 @@ impl Clusters {
         std::iter::once(&self.first).chain(&self.recovery)
     }
 
-    /// Makes sure that no server has died by itself.
-    pub(super) async fn check_alive(&self) -> Result<(), HarnessError> {
+    /// Ends all servers. Only those of the current cluster have to end in good order: what they hold
+    /// is read.
+    pub(super) async fn stop_all(&self) -> Result<(), HarnessError> {
+        let mut outcome = Ok(());
         for cluster in self.all() {
-            cluster.check_alive().await?;
+            let stopped = cluster.stop_all().await;
+            if std::ptr::eq(cluster, self.current()) {
+                outcome = stopped;
+            }
         }
-        Ok(())
-    }
-
-    pub(super) async fn stop_all(&self) -> Result<(), String> {
-        for cluster in self.all() {
-            cluster
-                .stop_all()
-                .await
-                .map_err(|error| error.to_string())?;
-        }
-        Ok(())
+        outcome
     }
 
     pub(super) async fn copy_evidence(&self, directory: &Path) -> Result<(), HarnessError> {
+        let mut outcome = Ok(());
         for cluster in self.all() {
-            cluster.copy_evidence(directory).await?;
+            outcome = outcome.and(cluster.copy_evidence(directory).await);
         }
-        Ok(())
+        outcome
     }
 }
 
@@ -155,8 +152,8 @@ pub(super) async fn fail_over(world: &World<'_>) -> Outcome {
         return Err(impossible("no cluster stands by"));
     };
     let clients = ClientSet::open(recovery).await.map_err(impossible)?;
+    world.recorder.clients.replace(clients).await;
     world.clusters.taken_over.store(true, Ordering::Release);
-    world.recorder.clients.replace(clients);
     world.note(format!(
         "{} nodes of nats-server {} take over",
         recovery.nodes().len(),
@@ -193,7 +190,7 @@ fn describe(
         builder = builder.node_server(*number, servers.get(version)?.clone());
     }
     if spec.encrypted {
-        builder = builder.encrypted_at_rest(KEY);
+        builder = builder.encrypted_at_rest(key_of(spec));
     }
     for tags in &spec.tags {
         builder = builder.tags(tags);

@@ -283,6 +283,8 @@ impl RunningLoad {
 /// Pulls and acknowledges until told to stop. Trouble is waited out: in a disaster it is normal.
 async fn consume(recorder: Recorder, stream: String, name: String, stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
+        // What one cluster delivers is not acknowledged to another.
+        let _busy = recorder.clients.busy().await;
         let consumer = recorder.clients.asking().consumer(&stream, &name);
         let Ok(batch) = consumer.pull(BATCH, PULL_FOR).await else {
             pause_for(AFTER_TROUBLE).await;

@@ -9,7 +9,7 @@ use semver::Version;
 use serde_json::{Map, Value};
 
 use super::choice::choose;
-use super::clusters::KEY;
+use super::clusters::key_of;
 use super::failure::{Failure, broken, by_operator, impossible};
 use super::faults::chosen;
 use super::steps::Outcome;
@@ -48,14 +48,15 @@ pub(super) async fn upgrade(
 
 /// Has ended servers find another key of encryption at rest, or none, when they start again.
 pub(super) async fn rekey(world: &World<'_>, choices: &[NodeChoice], key: Key) -> Outcome {
+    let own = key_of(world.cluster_spec());
+    let another = format!("{own}-another");
+    let key = match key {
+        Key::Own => Some(own.as_str()),
+        Key::Another => Some(another.as_str()),
+        Key::None => None,
+    };
     for choice in choices {
         let node = chosen(world, choice).await?;
-        let another = format!("{KEY}-another");
-        let key = match key {
-            Key::Own => Some(KEY),
-            Key::Another => Some(another.as_str()),
-            Key::None => None,
-        };
         node.set_encryption_key(key).await.map_err(impossible)?;
     }
     Ok(())

@@ -209,7 +209,7 @@ async fn rehearse(
     load.end_consuming().await;
     watcher.stage("letting replicas become equal, then reading each from its disk");
     // A server that died by itself was no part of the scenario.
-    if let Err(error) = clusters.check_alive().await {
+    if let Err(error) = world.cluster().check_alive().await {
         ledger.record(Event::Aborted {
             reason: error.to_string(),
         });
@@ -221,7 +221,7 @@ async fn rehearse(
         }
     }
     holders.retain(|(stream, _)| !served::is_on_no_disk(&world, stream));
-    let stopped = clusters.stop_all().await;
+    let stopped = clusters.stop_all().await.map_err(|error| error.to_string());
     let copied = clusters.copy_evidence(&evidence.nodes()).await;
     if let Err(error) = copied {
         world.note(format!("not all logs could be copied: {error}"));

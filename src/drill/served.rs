@@ -11,7 +11,7 @@ use crate::scenario::StreamSpec;
 
 /// Whether a stream's replicas can't be read from disks.
 pub(super) fn is_on_no_disk(world: &World<'_>, stream: &StreamSpec) -> bool {
-    stream.in_memory || world.is_encrypted()
+    stream.in_memory || world.cluster_spec().encrypted
 }
 
 /// Reads the replicas of a stream while its servers still run.

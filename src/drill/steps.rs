@@ -215,13 +215,16 @@ async fn step_down_once(world: &World<'_>, stream: &str) -> Outcome {
 async fn step_down_to(world: &World<'_>, stream: &str, choice: &NodeChoice) -> Outcome {
     let wanted = choose(world, choice).await?;
     world.note(format!("{choice} is {wanted}"));
-    for _ in 0..MOST_STEP_DOWNS {
+    for tries in 0.. {
         let members = members(world, stream).await?;
         if members.leader.as_ref() == Some(&wanted) {
             return Ok(());
         }
         if !members.followers.contains(&wanted) {
             return Err(impossible(format!("{wanted} holds no replica of {stream}")));
+        }
+        if tries == MOST_STEP_DOWNS {
+            break;
         }
         step_down_once(world, stream).await?;
     }

@@ -13,7 +13,7 @@ use super::load::{Publisher, Recorder};
 use super::transfers::Transfer;
 use crate::jetstream::{ConnectSettings, Connection, Login};
 use crate::ledger::Event;
-use crate::scenario::{Scenario, StreamSpec};
+use crate::scenario::{ClusterSpec, Scenario, StreamSpec};
 
 /// A drill under way.
 pub(super) struct World<'a> {
@@ -85,11 +85,11 @@ impl<'a> World<'a> {
         self.clusters.current()
     }
 
-    /// Whether the servers of that cluster encrypt what they store.
-    pub(super) fn is_encrypted(&self) -> bool {
+    /// What that cluster was to be.
+    pub(super) fn cluster_spec(&self) -> &'a ClusterSpec {
         let recovery = self.scenario.recovery_cluster.as_ref();
         let recovery = recovery.filter(|_| self.clusters.has_failed_over());
-        recovery.unwrap_or(&self.scenario.cluster).encrypted
+        recovery.unwrap_or(&self.scenario.cluster)
     }
 
     /// The number of the next damage: no two of a drill are of the same kind by chance.

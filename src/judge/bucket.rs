@@ -112,11 +112,13 @@ impl<'a> Reading<'a> {
 
     /// Whether what is lost was lost by the time it was read.
     fn is_after_loss(&self) -> bool {
-        let restoring = self.stream.restoring.map(|(place, _)| place);
-        let rolling_back = self.history.rolling_back.map(|(place, _)| place);
-        let faults = self.history.faults.iter().map(|fault| fault.began);
-        let mut losses = faults.chain(restoring).chain(rolling_back);
-        losses.any(|place| place < self.began)
+        let loss = match self.lost {
+            LossScope::Nothing => None,
+            LossScope::AfterBackup => self.stream.restoring.map(|(place, _)| place),
+            LossScope::AfterCopy => self.history.rolling_back.map(|(place, _)| place),
+            LossScope::BeforeFault => self.history.faults.last().map(|fault| fault.began),
+        };
+        loss.is_some_and(|place| place < self.began)
     }
 
     /// What is wrong with a value that was read.
@@ -127,6 +129,9 @@ impl<'a> Reading<'a> {
         else {
             return Some(format!("what nobody sent, as {}", value.sequence));
         };
+        if let Some(reason) = self.stream.refused.get(id) {
+            return Some(format!("{id}, which was refused ({reason})"));
+        }
         let mut acknowledged = self.stream.acknowledged.iter();
         let Some(own) = acknowledged.find(|one| one.id == *id) else {
             let is_older = newest.is_some_and(|newest| sent.place < newest.sent);

@@ -126,8 +126,11 @@ impl Cell {
 
     /// Whether every run had the verdict to be expected.
     pub fn is_as_expected(&self) -> bool {
+        // Tables of earlier versions have no history.
+        let mut verdicts = self.verdicts();
         let mut history = self.history.iter();
         history.all(|run| self.expected.is_met_by(run.verdict, &run.broken_by))
+            && verdicts.all(|(verdict, _)| self.expected.is_met_by(verdict, &[]))
     }
 
     /// Of the runs of one drill on one version; of none there is none.
@@ -156,11 +159,25 @@ impl Cell {
         if self.drill_digest != later.drill_digest {
             return later;
         }
-        let history = [self.history, later.history].concat();
+        let told = |cell: &Self| (cell.reason.clone(), cell.evidence.clone());
+        // What is not as expected is told rather than what is known.
+        let is_unexpected = !self.history.iter().all(|run| {
+            let expected = &later.expected;
+            expected.is_met_by(run.verdict, &run.broken_by)
+        });
+        let (reason, evidence) = match (told(&self), told(&later)) {
+            (earlier @ (Some(_), _), later) if is_unexpected || later.0.is_none() => earlier,
+            (_, later) => later,
+        };
+        let mut history = self.history;
+        // The same run may be given twice: the one directory merged again, with more in it.
+        let is_new = |run: &Brief| !history.contains(run);
+        let new: Vec<_> = later.history.into_iter().filter(is_new).collect();
+        history.extend(new);
+        history.sort_by(|a, b| a.at.cmp(&b.at));
         let mut cell = Self::summed(history, later.expected);
         cell.drill_digest = later.drill_digest;
-        cell.reason = later.reason.or(self.reason);
-        cell.evidence = later.evidence.or(self.evidence);
+        (cell.reason, cell.evidence) = (reason, evidence);
         cell
     }
 
@@ -198,10 +215,15 @@ mod tests {
             run.drill_digest = digest.to_owned();
             Cell::of(&[&run]).unwrap()
         };
+        let twice = cell("a", Verdict::Held).joined_with(cell("a", Verdict::Held));
+        assert_eq!(twice.runs, 1);
         let both = cell("a", Verdict::Held).joined_with(cell("a", Verdict::Broken));
         assert_eq!((both.runs, both.held, both.broken), (2, 1, 1));
         assert_eq!(both.verdict(), None);
         let other = cell("a", Verdict::Held).joined_with(cell("b", Verdict::Broken));
         assert_eq!((other.runs, other.broken), (1, 1));
+        let mut old = cell("a", Verdict::Broken);
+        old.history.clear();
+        assert!(!old.is_as_expected());
     }
 }

@@ -6,7 +6,6 @@ use std::str::FromStr;
 use semver::Version;
 
 use super::results::Done;
-use crate::model::Digest;
 use crate::scenario::Source;
 
 /// One run that is to be.
@@ -21,12 +20,12 @@ pub struct Planned {
 }
 
 impl Planned {
-    /// What tells this run from all others: a scenario that was changed has to be run again, and one
-    /// of another binary or in another place is another run.
+    /// What tells this run from all others: a drill that does something else has to be run again, and
+    /// one of another binary or in another place is another run.
     pub fn key(&self, server_sha256: &str, runtime: &str) -> Done {
         Done {
             scenario: self.source.scenario.name.clone(),
-            scenario_digest: Digest::of(self.source.text.as_bytes()).to_string(),
+            scenario_digest: self.source.drill_digest(),
             server: self.server.to_string(),
             server_sha256: server_sha256.to_owned(),
             runtime: runtime.to_owned(),

@@ -20,7 +20,7 @@ const FILE: &str = "results.jsonl";
 pub struct Done {
     /// The scenario's name.
     pub scenario: String,
-    /// The digest of its text.
+    /// The digest of what it does.
     pub scenario_digest: String,
     /// The server's version.
     pub server: String,
@@ -126,20 +126,14 @@ impl Results {
             merged.retain(|known| lines.iter().all(|line| line.done != known.done));
             merged.extend(lines);
         }
-        // Of a scenario that was changed meanwhile only the runs of its last text say anything.
-        let latest: BTreeMap<(String, String), String> = merged
-            .iter()
-            .map(|line| {
-                let done = &line.done;
-                let cell = (done.scenario.clone(), done.server.clone());
-                (cell, done.scenario_digest.clone())
-            })
+        // Of a drill that does something else by now only its last runs say anything.
+        let cell = |done: &Done| (done.scenario.clone(), done.server.clone());
+        let digest = |done: &Done| done.scenario_digest.clone();
+        let lines = merged.iter();
+        let latest: BTreeMap<_, _> = lines
+            .map(|line| (cell(&line.done), digest(&line.done)))
             .collect();
-        merged.retain(|line| {
-            let done = &line.done;
-            let cell = (done.scenario.clone(), done.server.clone());
-            latest.get(&cell) == Some(&done.scenario_digest)
-        });
+        merged.retain(|line| latest.get(&cell(&line.done)) == Some(&digest(&line.done)));
         Ok(Self {
             path: PathBuf::new(),
             lines: merged,

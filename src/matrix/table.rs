@@ -1,6 +1,6 @@
 //! The one table: a row per drill, a cell per server version, each cell the sum of its runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use semver::Version;
 use serde::{Deserialize, Serialize};
@@ -97,21 +97,23 @@ impl Table {
     /// runs count; of any other the later ones do.
     #[must_use]
     pub fn joined_with(mut self, later: Self) -> Self {
-        let is_same_server = |server: &Server| self.servers.contains(server);
-        let same: BTreeSet<String> = later
-            .servers
-            .iter()
-            .filter(|server| is_same_server(server))
-            .map(|server| server.version.clone())
-            .collect();
-        let known = |server: &Server| {
-            later
+        for server in later.servers {
+            let earlier = self
                 .servers
                 .iter()
-                .any(|one| one.version == server.version)
-        };
-        self.servers.retain(|server| !known(server));
-        self.servers.extend(later.servers);
+                .position(|own| own.version == server.version);
+            match earlier {
+                Some(at) if self.servers[at] == server => {}
+                Some(at) => {
+                    // Nothing that was seen of another binary is of this one.
+                    for row in &mut self.rows {
+                        row.cells.remove(&server.version);
+                    }
+                    self.servers[at] = server;
+                }
+                None => self.servers.push(server),
+            }
+        }
         self.servers
             .sort_by_key(|server| Version::parse(&server.version).ok());
         for row in later.rows {
@@ -125,9 +127,10 @@ impl Table {
             };
             (own.promise, own.about) = (row.promise, row.about);
             for (version, cell) in row.cells {
-                let earlier = own.cells.remove(&version);
-                let earlier = earlier.filter(|_| same.contains(&version));
-                let cell = earlier.map_or(cell.clone(), |earlier| earlier.joined_with(cell));
+                let cell = match own.cells.remove(&version) {
+                    Some(earlier) => earlier.joined_with(cell),
+                    None => cell,
+                };
                 own.cells.insert(version, cell);
             }
         }
@@ -145,5 +148,42 @@ impl Table {
             }
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::run;
+    use super::*;
+    use crate::model::Verdict;
+
+    fn table(sha256: &str, drills: &[&str]) -> Table {
+        let runs: Vec<_> = drills
+            .iter()
+            .map(|drill| {
+                let mut run = run("2.15.1", Verdict::Held, 1.0);
+                (run.scenario, run.server_sha256) = ((*drill).to_owned(), sha256.to_owned());
+                run.began_at = format!("{sha256} {drill}");
+                run
+            })
+            .collect();
+        Table::of(runs.iter().map(|run| ("about", run)))
+    }
+
+    #[test]
+    fn what_was_seen_of_another_binary_is_dropped() {
+        let joined = table("a", &["one", "two"]).joined_with(table("b", &["one"]));
+        assert_eq!(joined.servers.len(), 1);
+        assert_eq!(joined.cell("one", "2.15.1").unwrap().runs, 1);
+        assert_eq!(joined.cell("two", "2.15.1"), None);
+    }
+
+    #[test]
+    fn drills_and_runs_are_added() {
+        let first = table("a", &["one"]);
+        let joined = first.clone().joined_with(table("a", &["one", "two"]));
+        assert_eq!(joined.cell("one", "2.15.1").unwrap().runs, 1);
+        assert!(joined.cell("two", "2.15.1").is_some());
+        assert_eq!(joined.rows.len(), 2);
     }
 }

@@ -30,7 +30,7 @@ impl Original {
     /// Everything but the messages, of a backup that was examined and found sound.
     pub(crate) fn of(
         look: &Look,
-        survey: Survey,
+        mut survey: Survey,
         options: &ConvertOptions,
         on_read: Option<&OnRead>,
     ) -> Result<Self> {
@@ -57,6 +57,11 @@ impl Original {
         if options.form == Form::Tar && is_memory {
             let name = meta.name;
             return Err(OfflineError::InMemory { name });
+        }
+        if meta.config.get("mirror").is_some_and(Value::is_object) {
+            // It goes on where its messages end, so that it gets all that its origin has: servers to
+            // 2.14 save the index after the blocks, with sequences that came meanwhile.
+            survey.indexed_sequence = survey.last_sequence;
         }
         let sums = match survey.sums {
             Some(sums) => sums,

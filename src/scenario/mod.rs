@@ -24,6 +24,7 @@ mod transfer_step;
 mod transfer_steps;
 mod values;
 mod written;
+mod written_operator_step;
 mod written_step;
 
 pub use bucket_step::BucketStep;

@@ -240,6 +240,10 @@ impl Resolver<'_> {
                 "`before-fault` needs a step that breaks something",
             ));
         }
+        if let (LossScope::BeforeFault, Some(time)) = (lost, &expect.recovery_time) {
+            let message = "what is lost before a fault never recovers: leave `recovery_time` out";
+            return Err(self.pointer.value(time, message));
+        }
         if lost == LossScope::AfterBackup && !restores {
             return Err(self
                 .pointer
@@ -698,6 +702,11 @@ lost = "nothing"
                 "replicas = 3\n",
                 stream("retention = \"workqueue\" }\nconsumers = [\"a\", \"b\"]\n#"),
                 "one consumer",
+            ),
+            (
+                "lost = \"nothing\"",
+                String::from("lost = \"before-fault\"\nrecovery_time = \"9s\""),
+                "leave `recovery_time` out",
             ),
             (
                 "lost = \"nothing\"",

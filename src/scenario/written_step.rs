@@ -4,6 +4,10 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::written::Config;
+pub(super) use super::written_operator_step::{
+    ApplyConfig, DeleteMessages, KillAll, MetaRescue, Purge, Rekey, SaveConfig, StreamPeerRemove,
+    Update, Upgrade,
+};
 
 /// `[[step]]`: one verb and what it needs.
 #[derive(Debug, Deserialize)]
@@ -271,86 +275,6 @@ pub(super) struct RollBack {
 pub(super) struct Extract {
     pub(super) backup: Spanned<String>,
     pub(super) node: Spanned<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Upgrade {
-    pub(super) node: Spanned<String>,
-    #[serde(rename = "as")]
-    pub(super) alias: Option<Spanned<String>>,
-    pub(super) to: Spanned<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Purge {
-    pub(super) stream: Spanned<String>,
-    /// How many of the newest messages stay.
-    pub(super) keep: Option<Spanned<i64>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct DeleteMessages {
-    pub(super) stream: Spanned<String>,
-    pub(super) every: Spanned<i64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Update {
-    pub(super) stream: Spanned<String>,
-    pub(super) config: Config,
-    #[serde(default)]
-    pub(super) fails: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct StreamPeerRemove {
-    pub(super) stream: Spanned<String>,
-    pub(super) node: Spanned<String>,
-    #[serde(default)]
-    pub(super) fails: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct MetaRescue {
-    pub(super) node: Spanned<String>,
-    pub(super) quorum: Option<Spanned<i64>>,
-    #[serde(default)]
-    pub(super) fails: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct KillAll {
-    #[serde(default)]
-    pub(super) wipe: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct SaveConfig {
-    #[serde(rename = "as")]
-    pub(super) name: Spanned<String>,
-    /// The stream whose messages are saved as well.
-    pub(super) data: Option<Spanned<String>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ApplyConfig {
-    pub(super) from: Spanned<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Rekey {
-    pub(super) node: Spanned<Nodes>,
-    pub(super) key: Spanned<String>,
 }
 
 #[derive(Debug, Deserialize)]
