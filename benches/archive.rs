@@ -53,6 +53,7 @@ fn measure(gib: u64) {
         rename: None,
         config: None,
         to_file: false,
+        take_in_consumers: false,
     };
     convert(&Look::at(&message).unwrap(), &tar, &options, None).unwrap();
     for (form, directory, file) in [
@@ -209,6 +210,7 @@ fn convert_back(path: &Path) -> u64 {
         rename: None,
         config: None,
         to_file: false,
+        take_in_consumers: false,
     };
     convert(&look, &target, &options, None).unwrap();
     fs::remove_dir_all(&target).unwrap();

@@ -200,6 +200,7 @@ impl Bench {
             rename: None,
             config: None,
             to_file: false,
+            take_in_consumers: false,
         };
         convert(&Look::at(backup).unwrap(), &target, &options, None).unwrap();
         target

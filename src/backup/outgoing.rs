@@ -52,6 +52,7 @@ impl Outgoing {
             rename: (plan.stream != backup.stream()).then(|| plan.stream.clone()),
             config: Some(plan.config.clone()),
             to_file: false,
+            take_in_consumers: false,
         };
         let (look, mut survey) = (backup.look.clone(), backup.survey.clone());
         survey.consumers.clone_from(&plan.consumers);

@@ -22,6 +22,7 @@ pub(super) async fn run(options: Convert) -> Outcome {
         rename: options.rename,
         config: read_config(options.config.as_deref())?,
         to_file: options.storage.is_some(),
+        take_in_consumers: false,
     };
     let (backup, target) = (options.backup, options.target);
     let converted = carry_out("converting", options.output.no_progress, move |on_read| {

@@ -50,18 +50,20 @@ pub(super) async fn save_data(
 /// Packs a backup, reads what was packed back, and compares the two.
 fn pack(work: &Staging, taken: &BackupSummary, path: &Path, on_read: &OnRead) -> Result<Packed> {
     let manifest = &taken.manifest;
-    let tar: PathBuf = match manifest.form {
-        Form::Tar => taken.directory.clone(),
-        Form::Message => {
-            let tar = work.path().join("tar");
-            let options = ConvertOptions {
-                form: Form::Tar,
-                rename: None,
-                config: None,
-                to_file: false,
-            };
-            convert(&Look::at(&taken.directory)?, &tar, &options, Some(on_read))?.directory
-        }
+    // A file has no place beside it for consumers that the archive does not hold as they were.
+    let is_as_it_was = manifest.form == Form::Tar && taken.saved_consumers.is_empty();
+    let tar: PathBuf = if is_as_it_was {
+        taken.directory.clone()
+    } else {
+        let tar = work.path().join("tar");
+        let options = ConvertOptions {
+            form: Form::Tar,
+            rename: None,
+            config: None,
+            to_file: false,
+            take_in_consumers: true,
+        };
+        convert(&Look::at(&taken.directory)?, &tar, &options, Some(on_read))?.directory
     };
     let archive = BackupLayout::at(tar).archive(Form::Tar);
     let archive = Archive::open(&archive).map_err(OfflineError::from)?;
@@ -76,7 +78,10 @@ fn pack(work: &Staging, taken: &BackupSummary, path: &Path, on_read: &OnRead) ->
         let stream = &manifest.stream;
         let had = manifest.messages;
         return Err(ConfigurationError::Offline(OfflineError::Differs {
-            difference: format!("{found} of the {had} messages of stream {stream} are in its .tgz"),
+            difference: match report.defects.kept().first() {
+                Some(defect) => format!("the .tgz of stream {stream}: {defect}"),
+                None => format!("{found} of the {had} messages of stream {stream} are in its .tgz"),
+            },
         }));
     }
     Ok(Packed {

@@ -37,6 +37,9 @@ pub struct ConvertOptions {
     /// Keep the stream in files from now on: servers restore a block archive of a memory stream
     /// without its messages.
     pub to_file: bool,
+    /// Put consumers that were saved beside the archive into it, where a restore would put them: what
+    /// is written has no place beside it.
+    pub take_in_consumers: bool,
 }
 
 /// A backup that was converted.
@@ -70,11 +73,24 @@ pub fn convert(
     }
     let examined = examine(look, Level::Content, on_read)?;
     examined.defects.check()?;
-    let (lacks, sealed) = (examined.lacks(), examined.sealed);
+    let (mut lacks, sealed) = (examined.lacks(), examined.sealed);
     let sha256 = examined.archive_sha256;
     let survey = examined.survey.ok_or_else(|| look.not_a_backup())?;
     let origin = origin(look, &survey, sha256, sealed)?;
-    let original = Original::of(look, survey, options, on_read)?;
+    let mut original = Original::of(look, survey, options, on_read)?;
+    let mut beside = &look.saved_consumers[..];
+    let mut missing = look
+        .manifest
+        .as_ref()
+        .map_or_else(Vec::new, |taken| taken.missing_consumers.clone());
+    if options.take_in_consumers {
+        for saved in std::mem::take(&mut beside) {
+            original.take_in(saved);
+            let place = format!("consumer {}:", saved.name);
+            lacks.retain(|lack| !lack.starts_with(&place) && !lack.ends_with(&saved.explanation()));
+            missing.retain(|name| *name != saved.name);
+        }
+    }
     let staging = Staging::begin(target)?;
     let layout = BackupLayout::at(staging.path());
     let path = layout.archive(options.form);
@@ -90,7 +106,7 @@ pub fn convert(
     compare(&original, digest.finish(), &written)?;
     let metadata_sha256 = staging.write_metadata(&original.meta.config, &original.state)?;
     let taken = look.manifest.as_ref();
-    let saved_consumers_sha256 = match &look.saved_consumers[..] {
+    let saved_consumers_sha256 = match beside {
         [] => None,
         saved => Some(staging.write_json(CONSUMERS_FILE, &saved)?),
     };
@@ -98,7 +114,7 @@ pub fn convert(
         form: options.form,
         saved_consumers_sha256,
         last_sequence: original.state.last_seq,
-        missing_consumers: taken.map_or_else(Vec::new, |taken| taken.missing_consumers.clone()),
+        missing_consumers: missing,
         metadata_sha256,
         converted_from: Some(origin),
         lacks: lacks.clone(),

@@ -67,6 +67,7 @@ pub fn extract(
         rename: None,
         config: options.config.clone(),
         to_file: options.to_file,
+        take_in_consumers: false,
     };
     let examined = examine(look, Level::Content, on_read)?;
     examined.defects.check()?;

@@ -11,6 +11,7 @@ use super::convert::ConvertOptions;
 use super::error::{OfflineError, Result};
 use super::info::deleted;
 use super::look::Look;
+use super::saved_consumers::{SavedConsumer, Why};
 use crate::archive::{
     Archive, Form, Message, OnRead, Sequences, Stream, StreamMeta, StreamState, Sums, Survey,
     is_name, time_text, write_message_archive, write_tar,
@@ -76,6 +77,19 @@ impl Original {
             state,
             made_at: OffsetDateTime::now_utc(),
         })
+    }
+
+    /// Puts a consumer that was saved beside the archive where a restore would put it.
+    pub(super) fn take_in(&mut self, saved: &SavedConsumer) {
+        let consumer = saved.to_consumer(self.survey.last_sequence);
+        let consumers = &mut self.survey.consumers;
+        let own = consumers.iter_mut().find(|one| one.name == saved.name);
+        match (saved.why, own) {
+            (Why::Ahead, Some(own)) => *own = consumer,
+            (Why::LeftOut, None) => consumers.push(consumer),
+            // The archive has it at its ack floor, as it is to be.
+            (Why::RolledBack | Why::LeftOut, _) | (Why::Ahead, None) => {}
+        }
     }
 
     /// Makes it a stream that a server without a cluster starts: with one replica.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::client::RequestErrorKind;
 use async_nats::{Client, ConnectOptions, HeaderMap};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -174,15 +175,27 @@ impl World {
         self.create(STREAM, replicas, more).await;
         let mut last = 0;
         for (subject, headers, payload) in oddities() {
-            let answer = match headers {
-                Some(headers) => {
-                    self.client
-                        .request_with_headers(subject, headers, payload)
-                        .await
+            let answer = until(PATIENCE, || async {
+                let (subject, headers) = (subject.clone(), headers.clone());
+                let payload = payload.clone();
+                let answer = match headers {
+                    Some(headers) => {
+                        self.client
+                            .request_with_headers(subject, headers, payload)
+                            .await
+                    }
+                    None => self.client.request(subject, payload).await,
+                };
+                match answer {
+                    // The other servers learn a moment later who answers to a new stream's subjects.
+                    Err(error) if error.kind() == RequestErrorKind::NoResponders => {
+                        Probe::Pending(error.to_string())
+                    }
+                    answer => Probe::Ready(answer.unwrap()),
                 }
-                None => self.client.request(subject, payload).await,
-            };
-            let answer: Value = serde_json::from_slice(&answer.unwrap().payload).unwrap();
+            });
+            let answer = answer.await.unwrap();
+            let answer: Value = serde_json::from_slice(&answer.payload).unwrap();
             last = answer["seq"].as_u64().unwrap_or_else(|| panic!("{answer}"));
         }
         for sequence in [1, 9, 10, 23, last - 1, last] {
