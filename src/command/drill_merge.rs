@@ -1,12 +1,12 @@
 //! `drill merge`: the results of several machines as one table.
 
+use std::fs::Permissions;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use tempfile::NamedTempFile;
-
-use super::Outcome;
 use super::drill_matrix::{conclude, read_table};
+use super::{Failure, Outcome};
 use crate::cli::DrillMerge;
 use crate::matrix::{Results, Table};
 use crate::scenario::Catalog;
@@ -22,14 +22,7 @@ pub(super) fn run(options: &DrillMerge) -> Outcome {
         } else {
             new
         };
-        let kept = kept.without_evidence();
-        let mut text = serde_json::to_string_pretty(&kept)?;
-        text.push('\n');
-        // It may be the only copy of many runs: never half of it.
-        let directory = file.parent().filter(|path| !path.as_os_str().is_empty());
-        let mut new = NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
-        new.write_all(text.as_bytes())?;
-        new.persist(file).map_err(|error| error.error)?;
+        write_record(file, &kept.without_evidence())?;
     }
     conclude(
         &results,
@@ -37,4 +30,20 @@ pub(super) fn run(options: &DrillMerge) -> Outcome {
         options.out.as_deref(),
         options.json,
     )
+}
+
+/// Writes a table to be kept, a drill a line, so that changes can be read. It may be the only copy of
+/// many runs: there is never half of it.
+fn write_record(file: &Path, table: &Table) -> Result<(), Failure> {
+    let rows = table.rows.iter().map(serde_json::to_string);
+    let rows = rows.collect::<Result<Vec<_>, _>>()?.join(",\n");
+    let servers = serde_json::to_string(&table.servers)?;
+    let text = format!("{{\n\"servers\": {servers},\n\"rows\": [\n{rows}\n]\n}}\n");
+    let directory = file.parent().filter(|path| !path.as_os_str().is_empty());
+    let mut new = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o644))
+        .tempfile_in(directory.unwrap_or(Path::new(".")))?;
+    new.write_all(text.as_bytes())?;
+    new.persist(file).map_err(|error| error.error)?;
+    Ok(())
 }

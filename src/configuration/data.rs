@@ -1,6 +1,6 @@
 //! A stream's data beside its configuration: the tar that old servers snapshot, gzipped.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -50,21 +50,17 @@ pub(super) async fn save_data(
 /// Packs a backup, reads what was packed back, and compares the two.
 fn pack(work: &Staging, taken: &BackupSummary, path: &Path, on_read: &OnRead) -> Result<Packed> {
     let manifest = &taken.manifest;
-    // A file has no place beside it for consumers that the archive does not hold as they were.
-    let is_as_it_was = manifest.form == Form::Tar && taken.saved_consumers.is_empty();
-    let tar: PathBuf = if is_as_it_was {
-        taken.directory.clone()
-    } else {
-        let tar = work.path().join("tar");
-        let options = ConvertOptions {
-            form: Form::Tar,
-            rename: None,
-            config: None,
-            to_file: false,
-            take_in_consumers: true,
-        };
-        convert(&Look::at(&taken.directory)?, &tar, &options, Some(on_read))?.directory
+    // Written anew: a file has no place beside it for what an archive of a stream in use does not hold
+    // as it was, consumers and an index that was saved later.
+    let tar = work.path().join("tar");
+    let options = ConvertOptions {
+        form: Form::Tar,
+        rename: None,
+        config: None,
+        to_file: false,
+        take_in_consumers: true,
     };
+    let tar = convert(&Look::at(&taken.directory)?, &tar, &options, Some(on_read))?.directory;
     let archive = BackupLayout::at(tar).archive(Form::Tar);
     let archive = Archive::open(&archive).map_err(OfflineError::from)?;
     let file = file::create(path)?;
@@ -78,7 +74,12 @@ fn pack(work: &Staging, taken: &BackupSummary, path: &Path, on_read: &OnRead) ->
         let stream = &manifest.stream;
         let had = manifest.messages;
         return Err(ConfigurationError::Offline(OfflineError::Differs {
-            difference: match report.defects.kept().first() {
+            difference: match report
+                .defects
+                .kept()
+                .iter()
+                .max_by_key(|defect| defect.severity)
+            {
                 Some(defect) => format!("the .tgz of stream {stream}: {defect}"),
                 None => format!("{found} of the {had} messages of stream {stream} are in its .tgz"),
             },

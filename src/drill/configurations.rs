@@ -49,7 +49,8 @@ pub(super) async fn save_config(world: &World<'_>, name: &str, data: Option<&str
         stream: stream.to_owned(),
         backup: name.to_owned(),
         messages: packed.messages,
-        last_sequence: survey.last_sequence,
+        // Sequences beyond it were given while the archive was made, to messages that are not in it.
+        last_sequence: survey.live.last().unwrap_or_default(),
         consumers: survey.consumers.iter().map(|one| one.position()).collect(),
     });
     Ok(())

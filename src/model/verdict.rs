@@ -56,3 +56,26 @@ impl Expected {
         verdict == self.verdict && (self.findings.is_empty() || broken.iter().all(is_known))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_defect_that_is_known_excuses_no_other() {
+        let known = |sometimes, findings: &[FindingKind]| Expected {
+            verdict: Verdict::Broken,
+            because: Some(String::from("nats-server#1")),
+            sometimes,
+            findings: findings.to_vec(),
+        };
+        let (lost, damaged) = ([FindingKind::LostTail], [FindingKind::Damaged]);
+        let expected = known(true, &lost);
+        assert!(expected.is_met_by(Verdict::Broken, &lost));
+        assert!(expected.is_met_by(Verdict::Held, &[]));
+        assert!(!expected.is_met_by(Verdict::Broken, &[lost, damaged].concat()));
+        assert!(!expected.is_met_by(Verdict::Inconclusive, &[]));
+        assert!(!known(false, &lost).is_met_by(Verdict::Held, &[]));
+        assert!(known(false, &[]).is_met_by(Verdict::Broken, &damaged));
+    }
+}

@@ -18,6 +18,7 @@ use super::error::{OfflineError, Result};
 use super::look::Look;
 use super::manifest::{Manifest, Origin};
 use super::original::Original;
+use super::saved_consumers::{SavedConsumer, Why};
 use super::staging::Staging;
 use super::verify::examine;
 use crate::archive::{
@@ -37,8 +38,8 @@ pub struct ConvertOptions {
     /// Keep the stream in files from now on: servers restore a block archive of a memory stream
     /// without its messages.
     pub to_file: bool,
-    /// Put consumers that were saved beside the archive into it, where a restore would put them: what
-    /// is written has no place beside it.
+    /// Put all consumers that were saved beside the archive into it, where a restore would put them:
+    /// what is written has no place beside it. Those that stand ahead of the stream always are.
     pub take_in_consumers: bool,
 }
 
@@ -72,25 +73,23 @@ pub fn convert(
         });
     }
     let examined = examine(look, Level::Content, on_read)?;
-    examined.defects.check()?;
+    examined.check(look)?;
     let (mut lacks, sealed) = (examined.lacks(), examined.sealed);
     let sha256 = examined.archive_sha256;
     let survey = examined.survey.ok_or_else(|| look.not_a_backup())?;
     let origin = origin(look, &survey, sha256, sealed)?;
     let mut original = Original::of(look, survey, options, on_read)?;
-    let mut beside = &look.saved_consumers[..];
+    // Where it stands ahead of the stream nobody can use it.
+    let is_taken_in = |saved: &&SavedConsumer| options.take_in_consumers || saved.why == Why::Ahead;
+    let (taken_in, beside): (Vec<_>, Vec<_>) = look.saved_consumers.iter().partition(is_taken_in);
+    for saved in &taken_in {
+        original.take_in(saved, &mut lacks);
+    }
     let mut missing = look
         .manifest
         .as_ref()
         .map_or_else(Vec::new, |taken| taken.missing_consumers.clone());
-    if options.take_in_consumers {
-        for saved in std::mem::take(&mut beside) {
-            original.take_in(saved);
-            let place = format!("consumer {}:", saved.name);
-            lacks.retain(|lack| !lack.starts_with(&place) && !lack.ends_with(&saved.explanation()));
-            missing.retain(|name| *name != saved.name);
-        }
-    }
+    missing.retain(|name| !taken_in.iter().any(|saved| saved.name == *name));
     let staging = Staging::begin(target)?;
     let layout = BackupLayout::at(staging.path());
     let path = layout.archive(options.form);
@@ -106,7 +105,7 @@ pub fn convert(
     compare(&original, digest.finish(), &written)?;
     let metadata_sha256 = staging.write_metadata(&original.meta.config, &original.state)?;
     let taken = look.manifest.as_ref();
-    let saved_consumers_sha256 = match beside {
+    let saved_consumers_sha256 = match &beside[..] {
         [] => None,
         saved => Some(staging.write_json(CONSUMERS_FILE, &saved)?),
     };

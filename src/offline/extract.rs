@@ -67,13 +67,17 @@ pub fn extract(
         rename: None,
         config: options.config.clone(),
         to_file: options.to_file,
-        take_in_consumers: false,
+        take_in_consumers: true,
     };
     let examined = examine(look, Level::Content, on_read)?;
-    examined.defects.check()?;
-    let lacks = examined.lacks();
+    examined.check(look)?;
+    let mut lacks = examined.lacks();
     let survey = examined.survey.ok_or_else(|| look.not_a_backup())?;
     let mut original = Original::of(look, survey, &conversion, on_read)?;
+    // A store has no place beside it.
+    for saved in &look.saved_consumers {
+        original.take_in(saved, &mut lacks);
+    }
     original.stand_alone();
     let stream = original.meta.name.clone();
     let streams = store.join(&options.account).join("streams");

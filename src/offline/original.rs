@@ -79,8 +79,9 @@ impl Original {
         })
     }
 
-    /// Puts a consumer that was saved beside the archive where a restore would put it.
-    pub(super) fn take_in(&mut self, saved: &SavedConsumer) {
+    /// Puts a consumer that was saved beside the archive where a restore would put it, and takes what
+    /// that mends out of what is missing.
+    pub(super) fn take_in(&mut self, saved: &SavedConsumer, lacks: &mut Vec<String>) {
         let consumer = saved.to_consumer(self.survey.last_sequence);
         let consumers = &mut self.survey.consumers;
         let own = consumers.iter_mut().find(|one| one.name == saved.name);
@@ -88,8 +89,10 @@ impl Original {
             (Why::Ahead, Some(own)) => *own = consumer,
             (Why::LeftOut, None) => consumers.push(consumer),
             // The archive has it at its ack floor, as it is to be.
-            (Why::RolledBack | Why::LeftOut, _) | (Why::Ahead, None) => {}
+            (Why::RolledBack | Why::LeftOut, _) | (Why::Ahead, None) => return,
         }
+        let place = format!("{}:", saved.place());
+        lacks.retain(|lack| !lack.starts_with(&place) && !lack.ends_with(&saved.explanation()));
     }
 
     /// Makes it a stream that a server without a cluster starts: with one replica.

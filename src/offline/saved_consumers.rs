@@ -66,6 +66,11 @@ impl SavedConsumer {
         }
     }
 
+    /// How defects name it.
+    pub(super) fn place(&self) -> String {
+        format!("consumer {}", self.name)
+    }
+
     /// What happened to each of the consumers that an archive does not have.
     pub(crate) fn explain_missing(missing: &[String], saved: &[Self]) -> Vec<String> {
         let explain = |name: &String| {

@@ -9,8 +9,9 @@ use super::digest::{sha256, sha256_of_file};
 use super::error::{OfflineError, Result};
 use super::look::Look;
 use super::manifest::Manifest;
+use super::saved_consumers::Why;
 use crate::archive::{
-    Defect, Defects, Figures, Form, Kind, Level, OnRead, Packing, Severity, Survey,
+    ArchiveError, Defect, Defects, Figures, Form, Kind, Level, OnRead, Packing, Severity, Survey,
 };
 
 /// What can be said of a backup.
@@ -92,6 +93,23 @@ impl Examined {
         let lacks = self.defects.kept().iter();
         let lacks = lacks.filter(|defect| defect.severity == Severity::Lack);
         lacks.map(ToString::to_string).collect()
+    }
+
+    /// Whether it can be written again: nothing of it is damaged but where consumers stand that were
+    /// saved beside the archive, as they are to be.
+    pub(crate) fn check(&self, look: &Look) -> Result<()> {
+        let is_saved = |defect: &Defect| {
+            let mut saved = look.saved_consumers.iter();
+            saved.any(|one| one.why == Why::Ahead && defect.place == one.place())
+        };
+        let mut kept = self.defects.kept().iter();
+        if kept.any(|defect| defect.kind == Kind::ConsumerAhead && !is_saved(defect)) {
+            return Ok(self.defects.check()?);
+        }
+        match self.defects.first_damage_of_content() {
+            Some(defect) => Err(ArchiveError::Damaged(defect.clone()).into()),
+            None => Ok(()),
+        }
     }
 }
 

@@ -130,6 +130,7 @@ fn resolve(path: &Path, text: &str) -> Result<Source, Diagnostic> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Verdict;
 
     #[test]
     fn every_built_in_scenario_resolves_under_its_files_name() {
@@ -138,6 +139,16 @@ mod tests {
                 source.path.file_stem().unwrap().to_str(),
                 Some(source.scenario.name.as_str())
             );
+        }
+    }
+
+    #[test]
+    fn every_known_defect_says_how_it_shows() {
+        for source in Catalog::built_in().unwrap().all() {
+            for known in &source.scenario.expect.known {
+                let is_said = known.verdict != Verdict::Broken || !known.findings.is_empty();
+                assert!(is_said, "{}: {}", source.scenario.name, known.because);
+            }
         }
     }
 
