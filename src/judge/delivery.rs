@@ -29,18 +29,8 @@ pub(super) fn judge(
         findings.push(Finding::inconclusive(FindingKind::NotChecked, text));
     }
     delivered(stream, figures, findings);
-    readable(own.replicas, stream, findings);
-    let replicas: BTreeMap<_, _> = stream
-        .replicas
-        .iter()
-        .filter(|(_, replica)| replica.whole)
-        .map(|(node, replica)| (*node, replica))
-        .collect();
+    let replicas = read_replicas(own.replicas, stream, figures, findings);
     if replicas.is_empty() && !stream.gone {
-        figures.unread += 1;
-        // Replicas that were only counted tell nothing of what is in them.
-        let text = format!("no replica of {} was read message by message", stream.name);
-        findings.push(Finding::inconclusive(FindingKind::NotChecked, text));
         return;
     }
     let presence = Presence {
@@ -57,6 +47,31 @@ pub(super) fn judge(
     }
     equality(own, stream, &replicas, findings);
     counts(own, stream, &replicas, findings);
+}
+
+/// The replicas that were read to their end. What keeps others from being judged is told.
+pub(super) fn read_replicas<'a>(
+    wanted: usize,
+    stream: &'a StreamHistory<'a>,
+    figures: &mut Figures,
+    findings: &mut Vec<Finding>,
+) -> BTreeMap<&'a str, &'a Replica<'a>> {
+    readable(wanted, stream, findings);
+    let replicas = whole(stream);
+    if replicas.is_empty() && !stream.gone {
+        figures.unread += 1;
+        // Replicas that were only counted tell nothing of what is in them.
+        let text = format!("no replica of {} was read message by message", stream.name);
+        findings.push(Finding::inconclusive(FindingKind::NotChecked, text));
+    }
+    replicas
+}
+
+/// The replicas that were read to their end.
+pub(super) fn whole<'a>(stream: &'a StreamHistory<'a>) -> BTreeMap<&'a str, &'a Replica<'a>> {
+    let replicas = stream.replicas.iter();
+    let whole = replicas.filter(|(_, replica)| replica.whole);
+    whole.map(|(node, replica)| (*node, replica)).collect()
 }
 
 /// Was what consumers were given as it was sent?
@@ -88,7 +103,7 @@ fn delivered(stream: &StreamHistory<'_>, figures: &mut Figures, findings: &mut V
 }
 
 /// Could every replica be read, and are there as many as there should be?
-pub(super) fn readable(wanted: usize, stream: &StreamHistory<'_>, findings: &mut Vec<Finding>) {
+fn readable(wanted: usize, stream: &StreamHistory<'_>, findings: &mut Vec<Finding>) {
     let name = stream.name;
     let mut whole = 0;
     for (node, replica) in &stream.replicas {

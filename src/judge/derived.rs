@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::delivery::{counts, equality, readable, tell_each};
+use super::delivery::{counts, equality, read_replicas, tell_each, whole};
 use super::finding::{Figures, Finding, FindingKind};
 use super::history::{Acknowledged, History, Replica, Sent, StreamHistory};
 use super::presence::{example, shapes};
@@ -36,14 +36,10 @@ pub(super) fn judge(
         origins: origins
             .filter_map(|origin| history.streams.get(origin.as_str()))
             .collect(),
-        replicas: whole(stream),
+        replicas: read_replicas(own.replicas, stream, figures, findings),
     };
-    readable(own.replicas, stream, findings);
     subject.delivered(figures, findings);
     if subject.replicas.is_empty() && !stream.gone {
-        figures.unread += 1;
-        let text = format!("no replica of {} was read message by message", stream.name);
-        findings.push(Finding::inconclusive(FindingKind::NotChecked, text));
         return;
     }
     for (node, replica) in &subject.replicas {
@@ -53,13 +49,6 @@ pub(super) fn judge(
     subject.kept(findings);
     equality(own, stream, &subject.replicas, findings);
     counts(own, stream, &subject.replicas, findings);
-}
-
-/// The replicas that were read to their end.
-fn whole<'a>(stream: &'a StreamHistory<'a>) -> BTreeMap<&'a str, &'a Replica<'a>> {
-    let replicas = stream.replicas.iter();
-    let whole = replicas.filter(|(_, replica)| replica.whole);
-    whole.map(|(node, replica)| (*node, replica)).collect()
 }
 
 /// The ids of what any of these replicas holds.

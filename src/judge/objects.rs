@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::delivery::{counts, equality, readable};
+use super::delivery::{counts, equality, read_replicas};
 use super::finding::{Figures, Finding, FindingKind};
 use super::history::{History, Place, StreamHistory};
 use super::{Rules, StreamRules};
@@ -18,18 +18,7 @@ pub(super) fn judge(
     figures: &mut Figures,
     findings: &mut Vec<Finding>,
 ) {
-    readable(own.replicas, stream, findings);
-    let replicas: BTreeMap<_, _> = stream
-        .replicas
-        .iter()
-        .filter(|(_, replica)| replica.whole)
-        .map(|(node, replica)| (*node, replica))
-        .collect();
-    if replicas.is_empty() && !stream.gone {
-        figures.unread += 1;
-        let text = format!("no replica of {} was read message by message", stream.name);
-        findings.push(Finding::inconclusive(FindingKind::NotChecked, text));
-    }
+    let replicas = read_replicas(own.replicas, stream, figures, findings);
     equality(own, stream, &replicas, findings);
     counts(own, stream, &replicas, findings);
 }
