@@ -12,6 +12,7 @@ use super::source::StreamBackup;
 use super::take::check_name;
 use crate::archive::{Consumer, Form, Packing};
 use crate::jetstream::{Connection, RequestError, StreamInfo};
+use crate::offline::is_mirror;
 
 /// The first version that restores message archives, and streams that are kept in memory.
 const MESSAGE_ARCHIVES_SINCE: Version = Version::new(2, 15, 0);
@@ -159,11 +160,6 @@ impl RestorePlan {
         self.text("retention").is_none_or(|one| one == "limits")
     }
 
-    /// Whether the stream mirrors another.
-    pub(super) fn is_mirror(&self) -> bool {
-        self.config.get("mirror").is_some_and(Value::is_object)
-    }
-
     /// Whether messages may be gone a moment after they were restored.
     pub(super) fn forgets(&self) -> bool {
         !self.keeps_what_is_consumed() || self.limit("max_age").is_some() || self.has_ttls()
@@ -215,7 +211,9 @@ impl RestorePlan {
             Some("its name is in every checksum")
         } else if !is_same {
             Some("its consumers are changed")
-        } else if self.is_mirror() && backup.survey.indexed_sequence > backup.survey.last_sequence {
+        } else if is_mirror(&self.config)
+            && backup.survey.indexed_sequence > backup.survey.last_sequence
+        {
             // Servers to 2.14 save the index after the blocks, and a stream goes on where it ends.
             Some("a mirror would never get what its origin had while the archive was made")
         } else if backup.survey.packing != Packing::S2 || !backup.archive_path.is_file() {

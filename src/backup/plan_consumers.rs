@@ -2,7 +2,7 @@
 
 use super::plan::RestorePlan;
 use super::source::StreamBackup;
-use crate::offline::Why;
+use crate::offline::{Why, is_mirror};
 
 impl RestorePlan {
     /// The archive's consumers, with those that were saved beside it in their place.
@@ -10,30 +10,17 @@ impl RestorePlan {
         let last = backup.survey.last_sequence;
         self.consumers.clone_from(&backup.survey.consumers);
         for saved in &backup.saved_consumers {
-            match saved.why {
-                // Not one that was made without consumers.
-                Why::LeftOut => {
-                    self.consumers.push(saved.to_consumer(last));
-                    self.remarks.push(format!(
-                        "consumer {} is restored from what was saved beside the archive",
-                        saved.name
-                    ));
-                    self.lacks
-                        .retain(|lack| !lack.ends_with(&saved.explanation()));
-                }
-                Why::Ahead => {
-                    let mut here = self.consumers.iter_mut();
-                    if let Some(one) = here.find(|one| one.name == saved.name) {
-                        *one = saved.to_consumer(last);
-                    }
-                    let place = format!("consumer {}:", saved.name);
-                    self.lacks.retain(|lack| !lack.starts_with(&place));
-                    self.remarks.push(saved.explanation());
-                }
-                Why::RolledBack => self.remarks.push(saved.explanation()),
-            }
+            saved.take_place(&mut self.consumers, last);
+            self.lacks.retain(|lack| !saved.mends(lack));
+            self.remarks.push(match saved.why {
+                Why::LeftOut => format!(
+                    "consumer {} is restored from what was saved beside the archive",
+                    saved.name
+                ),
+                Why::Ahead | Why::RolledBack => saved.explanation(),
+            });
         }
-        let is_mirror = self.is_mirror();
+        let is_mirror = is_mirror(&self.config);
         for consumer in &mut self.consumers {
             let place = format!("consumer {}:", consumer.name);
             if consumer.is_beyond(last) && reset {

@@ -42,8 +42,10 @@ pub(super) fn judge(
     if subject.replicas.is_empty() && !stream.gone {
         return;
     }
+    let places = subject.places();
     for (node, replica) in &subject.replicas {
-        subject.content(node, replica, figures, findings);
+        let found = subject.content(replica, &places);
+        tell_each(stream.name, node, &found, figures, findings);
     }
     subject.presence(rules.min_acknowledged, figures, findings);
     subject.kept(findings);
@@ -111,12 +113,9 @@ impl<'a> Subject<'a> {
     /// and when its origin took it?
     fn content(
         &self,
-        node: &str,
         replica: &Replica<'_>,
-        figures: &mut Figures,
-        findings: &mut Vec<Finding>,
-    ) {
-        let places = self.places();
+        places: &BTreeMap<&str, (u64, i64)>,
+    ) -> BTreeMap<FindingKind, Vec<String>> {
         let mut found: BTreeMap<FindingKind, Vec<String>> = BTreeMap::new();
         let mut seen = BTreeSet::new();
         for message in &replica.messages {
@@ -142,7 +141,7 @@ impl<'a> Subject<'a> {
                 add(FindingKind::Altered, text);
             }
         }
-        tell_each(self.stream.name, node, &found, figures, findings);
+        found
     }
 
     /// Where a mirror has to have each message of its origin, and with which timestamp.

@@ -35,6 +35,6 @@ pub use verify::{Report, Verdict, verify};
 pub use verify_account::{AccountReport, verify_account};
 
 pub(crate) use digest::{Digesting, message_digest, sha256};
-pub(crate) use original::Original;
+pub(crate) use original::{Original, is_mirror};
 pub(crate) use staging::{Staging, UNFINISHED, finish, sweep, unfinished};
 pub(crate) use verify::examine;

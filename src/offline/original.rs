@@ -4,14 +4,14 @@
 use std::io::Write;
 use std::ops::ControlFlow;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use super::convert::ConvertOptions;
 use super::error::{OfflineError, Result};
 use super::info::deleted;
 use super::look::Look;
-use super::saved_consumers::{SavedConsumer, Why};
+use super::saved_consumers::SavedConsumer;
 use crate::archive::{
     Archive, Form, Message, OnRead, Sequences, Stream, StreamMeta, StreamState, Sums, Survey,
     is_name, time_text, write_message_archive, write_tar,
@@ -59,7 +59,7 @@ impl Original {
             let name = meta.name;
             return Err(OfflineError::InMemory { name });
         }
-        if meta.config.get("mirror").is_some_and(Value::is_object) {
+        if is_mirror(&meta.config) {
             // It goes on where its messages end, so that it gets all that its origin has: servers to
             // 2.14 save the index after the blocks, with sequences that came meanwhile.
             survey.indexed_sequence = survey.last_sequence;
@@ -82,17 +82,8 @@ impl Original {
     /// Puts a consumer that was saved beside the archive where a restore would put it, and takes what
     /// that mends out of what is missing.
     pub(super) fn take_in(&mut self, saved: &SavedConsumer, lacks: &mut Vec<String>) {
-        let consumer = saved.to_consumer(self.survey.last_sequence);
-        let consumers = &mut self.survey.consumers;
-        let own = consumers.iter_mut().find(|one| one.name == saved.name);
-        match (saved.why, own) {
-            (Why::Ahead, Some(own)) => *own = consumer,
-            (Why::LeftOut, None) => consumers.push(consumer),
-            // The archive has it at its ack floor, as it is to be.
-            (Why::RolledBack | Why::LeftOut, _) | (Why::Ahead, None) => return,
-        }
-        let place = format!("{}:", saved.place());
-        lacks.retain(|lack| !lack.starts_with(&place) && !lack.ends_with(&saved.explanation()));
+        saved.take_place(&mut self.survey.consumers, self.survey.last_sequence);
+        lacks.retain(|lack| !saved.mends(lack));
     }
 
     /// Makes it a stream that a server without a cluster starts: with one replica.
@@ -135,6 +126,11 @@ impl Original {
             made_at_ns: i64::try_from(self.made_at.unix_timestamp_nanos()).unwrap_or(0),
         }
     }
+}
+
+/// Whether a stream of this configuration mirrors another.
+pub(crate) fn is_mirror(config: &Map<String, Value>) -> bool {
+    config.get("mirror").is_some_and(Value::is_object)
 }
 
 /// Gives the stream another name. A bucket's name is in its subjects too, and clients find nothing

@@ -71,6 +71,24 @@ impl SavedConsumer {
         format!("consumer {}", self.name)
     }
 
+    /// Puts it where it belongs among an archive's consumers.
+    pub(crate) fn take_place(&self, consumers: &mut Vec<Consumer>, last_sequence: u64) {
+        let consumer = self.to_consumer(last_sequence);
+        let own = consumers.iter_mut().find(|one| one.name == self.name);
+        match (self.why, own) {
+            (Why::Ahead, Some(own)) => *own = consumer,
+            (Why::LeftOut, None) => consumers.push(consumer),
+            // The archive has it at its ack floor, as it is to be.
+            (Why::RolledBack | Why::LeftOut, _) | (Why::Ahead, None) => {}
+        }
+    }
+
+    /// Whether something is missing no longer once it has taken its place.
+    pub(crate) fn mends(&self, lack: &str) -> bool {
+        let is_of_it = lack.starts_with(&format!("{}:", self.place()));
+        self.why != Why::RolledBack && (is_of_it || lack.ends_with(&self.explanation()))
+    }
+
     /// What happened to each of the consumers that an archive does not have.
     pub(crate) fn explain_missing(missing: &[String], saved: &[Self]) -> Vec<String> {
         let explain = |name: &String| {
