@@ -246,19 +246,23 @@ async fn an_account_without_streams_is_saved_as_such() {
 /// Killed in the middle, it has no directory of its name; continued, it takes what was missing.
 #[tokio::test]
 async fn an_account_backup_that_is_killed_is_continued() {
-    let world = World::start(1).await;
+    let world = World::start(3).await;
     for stream in ["A", "B", "C", "D", "E", "F"] {
         world.create(stream, 1, &json!({})).await;
-        world.publish_bulk(stream, 200, 20 << 10).await;
+        world.publish_bulk(stream, 50, 20 << 10).await;
     }
     let target = world.path("account");
     let hidden = world.path(".lifeboat-partial-account");
     let arguments = ["backup", "account", target.to_str().unwrap(), "--jobs", "1"];
+    // Without a slow network it could be over between two looks.
+    let around = world.cluster.around(&["n1"]).unwrap().with_clients();
+    around.delay(Duration::from_millis(50)).await.unwrap();
     let lifeboat = Lifeboat::new();
-    let connect = world.connect_arguments();
-    let connect: Vec<&str> = connect.iter().map(String::as_str).collect();
+    let slow = world.cluster.node("n1").client_url().unwrap();
+    let user = world.cluster.credentials();
+    let login = ["--user", &user.user, "--password", &user.password];
     let mut child = lifeboat
-        .command(&[&arguments[..], &connect].concat())
+        .command(&[&arguments[..], &["--server", &slow], &login].concat())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -274,6 +278,7 @@ async fn an_account_backup_that_is_killed_is_continued() {
     .unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
+    around.heal().await.unwrap();
     assert!(!target.exists(), "it was over already");
     let called = world.call(&arguments).expect_code(15);
     assert!(called.stderr.contains("--resume"), "{}", called.stderr);
