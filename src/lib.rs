@@ -11,6 +11,8 @@ pub mod ui;
 pub mod drill;
 pub mod report;
 
+pub mod rehearsal;
+
 pub mod matrix;
 
 pub mod judge;
@@ -25,4 +27,5 @@ pub mod ledger;
 pub mod offline;
 
 pub mod archive;
+pub mod evidence;
 pub mod model;

@@ -17,5 +17,6 @@ mod drills;
 mod leaks;
 mod matrix;
 mod properties;
+mod rehearsal;
 mod structure;
 mod support;

@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the root crate, and the modules it may use. ARCHITECTURE.md shows the same.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     ("main", &["cli", "command"]),
     ("model", &[]),
+    ("evidence", &[]),
     ("archive", &["model"]),
     ("offline", &["archive", "model"]),
     ("ledger", &["model"]),
@@ -24,7 +25,14 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     (
         "report",
         &[
-            "archive", "audit", "judge", "matrix", "model", "offline", "scenario",
+            "archive",
+            "audit",
+            "judge",
+            "matrix",
+            "model",
+            "offline",
+            "rehearsal",
+            "scenario",
         ],
     ),
     (
@@ -33,6 +41,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
             "archive",
             "backup",
             "configuration",
+            "evidence",
             "jetstream",
             "judge",
             "ledger",
@@ -41,12 +50,30 @@ const MAY_USE: [(&str, &[&str]); 17] = [
             "scenario",
         ],
     ),
+    (
+        "rehearsal",
+        &[
+            "archive",
+            "backup",
+            "evidence",
+            "jetstream",
+            "model",
+            "offline",
+        ],
+    ),
     ("exit", &[]),
     ("cli", &[]),
     (
         "ui",
         &[
-            "backup", "drill", "exit", "judge", "ledger", "model", "report",
+            "backup",
+            "drill",
+            "exit",
+            "judge",
+            "ledger",
+            "model",
+            "rehearsal",
+            "report",
         ],
     ),
 ];
@@ -64,8 +91,8 @@ const RESERVED: [(&str, &[&str], &str); 4] = [
     ),
     (
         "lifeboat_harness::Cluster",
-        &["drill"],
-        "only drills launch servers",
+        &["drill", "rehearsal"],
+        "only drills and rehearsals launch servers",
     ),
     ("minlz", &["archive"], "the archive's layout is one module"),
 ];

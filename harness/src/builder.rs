@@ -33,6 +33,7 @@ pub struct ClusterBuilder {
     pub(crate) runtime: Option<Runtime>,
     pub(crate) image: Option<String>,
     pub(crate) disk_bytes: Option<u64>,
+    pub(crate) reserve: Option<(u64, u64)>,
     pub(crate) needs: BTreeSet<Fault>,
     pub(crate) scratch_root: Option<PathBuf>,
     pub(crate) ready_within: Duration,
@@ -56,6 +57,7 @@ impl Default for ClusterBuilder {
             runtime: None,
             image: None,
             disk_bytes: None,
+            reserve: None,
             needs: BTreeSet::new(),
             scratch_root: None,
             ready_within: Duration::from_secs(60),
@@ -142,6 +144,15 @@ impl ClusterBuilder {
     #[must_use]
     pub fn disk_size(mut self, bytes: u64) -> Self {
         self.disk_bytes = Some(bytes);
+        self
+    }
+
+    /// How many bytes of disk and of memory streams may take on each node, by the servers' own count.
+    /// A stream with a limit in bytes takes all of it from the beginning, so that servers of the
+    /// usual size refuse large ones; nothing is reserved for them on the disk.
+    #[must_use]
+    pub fn reserve(mut self, disk_bytes: u64, memory_bytes: u64) -> Self {
+        self.reserve = Some((disk_bytes, memory_bytes));
         self
     }
 

@@ -112,6 +112,7 @@ impl Cluster {
             sync_interval: builder.sync_interval,
             domain: builder.domain,
             key: builder.key,
+            reserve: builder.reserve,
             extra: builder.extra_config,
         };
         let cluster = Self {

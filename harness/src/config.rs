@@ -31,6 +31,8 @@ pub(crate) struct ClusterSettings {
     pub(crate) domain: Option<String>,
     /// The key of encryption at rest.
     pub(crate) key: Option<String>,
+    /// Bytes of disk and of memory that streams may take on each node, by the servers' own count.
+    pub(crate) reserve: Option<(u64, u64)>,
     pub(crate) extra: String,
 }
 
@@ -119,6 +121,11 @@ pub(crate) fn render(
     if let Some(domain) = &cluster.domain {
         lines.push(format!("  domain: {}", quote(domain)));
     }
+    if let Some((disk, memory)) = cluster.reserve {
+        lines.push(format!(
+            "  max_file_store: {disk}\n  max_memory_store: {memory}"
+        ));
+    }
     let key = node.key.as_ref().or(cluster.key.as_ref());
     if let Some(key) = key.filter(|key| !key.is_empty()) {
         lines.push(format!("  cipher: chachapoly\n  key: {}", quote(key)));
@@ -202,6 +209,7 @@ mod tests {
             sync_interval: Some(String::from("always")),
             domain: None,
             key: Some(String::from("k")),
+            reserve: Some((1 << 40, 7)),
             extra: String::from("max_payload: 1MB"),
         };
         let node = NodeSettings {
@@ -229,6 +237,7 @@ mod tests {
             "sync_interval: \"always\"",
             "cipher: chachapoly\n  key: \"k\"",
             "server_tags: [\"az:1\"]",
+            "max_file_store: 1099511627776\n  max_memory_store: 7",
             r#""APP": { jetstream: enabled, users: [{ user: "u", password: "p\"w" }] }"#,
             "system_account: \"SYS\"",
             "max_payload: 1MB",

@@ -159,6 +159,16 @@ pub enum BackupError {
         /// The first difference found.
         difference: String,
     },
+    /// A consumer did not come back with its stream.
+    #[error("consumer {consumer} of the restored stream {stream} is missing: {last_seen}")]
+    ConsumerMissing {
+        /// The stream.
+        stream: String,
+        /// The consumer.
+        consumer: String,
+        /// The last answer.
+        last_seen: String,
+    },
     /// The stream was restored, but it could not be compared with the backup. It was kept: it
     /// may have taken new messages since.
     #[error(
@@ -260,7 +270,10 @@ impl BackupError {
     /// What this is, happening while a restored stream is compared: only a difference that was seen is
     /// one, and anything else leaves open whether there is any.
     pub(super) fn of_comparing(self, stream: &str) -> Self {
-        if matches!(self, Self::Differs { .. } | Self::NotCompared { .. }) {
+        if matches!(
+            self,
+            Self::Differs { .. } | Self::ConsumerMissing { .. } | Self::NotCompared { .. }
+        ) {
             return self;
         }
         Self::not_compared(stream, self.to_string())

@@ -32,7 +32,7 @@ pub use gone::Gone;
 pub use overrides::{Overrides, read_setting};
 pub use plan::{Action, RestorePlan, plan_restore};
 pub use removal::remove_stream;
-pub use restore::{IfExists, RestoreOptions, RestoreSummary, restore_stream};
+pub use restore::{IfExists, RestoreOptions, RestoreSummary, restore_as_planned, restore_stream};
 pub use restore_account::{
     AccountPlan, AccountRestoreOptions, AccountRestoreSummary, plan_account, restore_account,
 };

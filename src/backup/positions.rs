@@ -48,13 +48,15 @@ pub(super) async fn find_consumers(
             found.await
         };
         if let Err(timed_out) = found {
-            let reason = format!("consumer {} is missing: {timed_out}", expected.name);
+            let consumer = expected.name.clone();
             return Err(if is_missing.load(Ordering::Relaxed) {
-                BackupError::Differs {
+                BackupError::ConsumerMissing {
                     stream: stream.clone(),
-                    difference: reason,
+                    consumer,
+                    last_seen: timed_out.to_string(),
                 }
             } else {
+                let reason = format!("consumer {consumer} does not answer: {timed_out}");
                 BackupError::not_compared(stream, reason)
             });
         }

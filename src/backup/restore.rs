@@ -86,14 +86,37 @@ pub struct RestoreSummary {
     pub gone: Gone,
     /// Whether the backup's completeness was proven by a manifest.
     pub sealed: bool,
-    /// What the backup lacks, and so does the stream.
+    /// What the backup lacks, and so does the stream; with consumers that stand elsewhere.
     pub lacks: Vec<String>,
+    /// Consumers that stand elsewhere than they should, in sentences.
+    pub misplaced: Vec<String>,
     /// What is worth knowing.
     pub remarks: Vec<String>,
     /// Where the stream that was replaced is saved.
     pub old: Option<PathBuf>,
     /// How long it took.
     pub elapsed: Duration,
+}
+
+impl RestoreSummary {
+    /// What is known of a restore before it begins.
+    fn of(backup: &StreamBackup, plan: &RestorePlan) -> Self {
+        Self {
+            stream: plan.stream.clone(),
+            skipped: plan.action == Action::Skip,
+            messages: plan.messages,
+            last_sequence: backup.survey.last_sequence,
+            consumers: plan.consumers.len(),
+            replicas: Vec::new(),
+            gone: Gone::default(),
+            sealed: backup.sealed,
+            lacks: plan.lacks.clone(),
+            misplaced: Vec::new(),
+            remarks: plan.remarks.clone(),
+            old: None,
+            elapsed: Duration::ZERO,
+        }
+    }
 }
 
 /// Restores the stream of a backup.
@@ -124,15 +147,19 @@ pub async fn restore_stream(
     };
     let (backup, plan) = unless(stop.clone(), planning).await?;
     plan.check()?;
-    let summary = carry_out(connection, &backup, plan, options, progress, stop).await?;
+    let summary = restore_as_planned(connection, &backup, plan, options, progress, stop).await?;
     Ok(RestoreSummary {
         elapsed: began.elapsed(),
         ..summary
     })
 }
 
-/// Does what was planned.
-pub(super) async fn carry_out(
+/// Restores the stream of a backup that was opened, as [`plan_restore`] planned it and
+/// [`RestorePlan::check`] allowed it. See [`restore_stream`].
+///
+/// # Errors
+/// As [`restore_stream`].
+pub async fn restore_as_planned(
     connection: &Connection,
     backup: &StreamBackup,
     plan: RestorePlan,
@@ -140,20 +167,7 @@ pub(super) async fn carry_out(
     progress: &dyn Progress,
     stop: impl Future<Output = ()>,
 ) -> Result<RestoreSummary> {
-    let mut summary = RestoreSummary {
-        stream: plan.stream.clone(),
-        skipped: plan.action == Action::Skip,
-        messages: plan.messages,
-        last_sequence: backup.survey.last_sequence,
-        consumers: plan.consumers.len(),
-        replicas: Vec::new(),
-        gone: Gone::default(),
-        sealed: backup.sealed,
-        lacks: plan.lacks.clone(),
-        remarks: plan.remarks.clone(),
-        old: None,
-        elapsed: Duration::ZERO,
-    };
+    let mut summary = RestoreSummary::of(backup, &plan);
     if summary.skipped {
         return Ok(summary);
     }
@@ -163,6 +177,7 @@ pub(super) async fn carry_out(
             plan.stream
         ));
     }
+    let began = Instant::now();
     let stop = stop.shared();
     let work = Work {
         connection,
@@ -205,7 +220,9 @@ pub(super) async fn carry_out(
     summary.remarks.extend(compared.gone.remarks());
     summary.replicas = compared.replicas;
     summary.gone = compared.gone;
-    summary.lacks.extend(compared.consumers);
+    summary.lacks.extend(compared.consumers.iter().cloned());
+    summary.misplaced = compared.consumers;
+    summary.elapsed = began.elapsed();
     Ok(summary)
 }
 

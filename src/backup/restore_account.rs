@@ -1,23 +1,22 @@
 //! Restoring an account: every stream is planned before the first is touched, origins come before
 //! their mirrors, and one that fails keeps only itself from being restored.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt as _, StreamExt as _};
-use serde_json::Value;
 
 use super::account::AccountProgress;
 use super::clean_up::unless;
 use super::error::{BackupError, Result};
 use super::plan::{RestorePlan, plan_restore};
 use super::replace::beside;
-use super::restore::{RestoreOptions, RestoreSummary, carry_out};
+use super::restore::{RestoreOptions, RestoreSummary, restore_as_planned};
 use super::source::StreamBackup;
 use crate::jetstream::Connection;
-use crate::model::NameFilter;
+use crate::model::{NameFilter, origins_first};
 use crate::offline::AccountLook;
 
 /// How to restore an account.
@@ -141,44 +140,10 @@ pub async fn plan_account(
             streams: taken.join(", "),
         });
     }
-    plan.groups = in_order(plans);
+    plan.groups = origins_first(plans, |(_, one): &(PathBuf, RestorePlan)| {
+        (one.stream.as_str(), &one.config)
+    });
     Ok(plan)
-}
-
-/// Puts origins before what mirrors them or has them as a source. Of a circle all come last.
-fn in_order(plans: Vec<(PathBuf, RestorePlan)>) -> Vec<Vec<(PathBuf, RestorePlan)>> {
-    let mut waiting = plans;
-    let mut groups = Vec::new();
-    while !waiting.is_empty() {
-        let names: BTreeSet<String> = waiting.iter().map(|(_, one)| one.stream.clone()).collect();
-        let (ready, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, one)| {
-            let origins = one.origins();
-            !origins
-                .iter()
-                .any(|origin| names.contains(origin) && *origin != one.stream)
-        });
-        if ready.is_empty() {
-            groups.push(rest);
-            return groups;
-        }
-        groups.push(ready);
-        waiting = rest;
-    }
-    groups
-}
-
-impl RestorePlan {
-    /// The streams of the same account that it reads from.
-    fn origins(&self) -> Vec<String> {
-        let sources = self.config.get("sources").and_then(Value::as_array);
-        let all = sources
-            .into_iter()
-            .flatten()
-            .chain(self.config.get("mirror"));
-        let own = all.filter(|one| one.get("external").is_none_or(Value::is_null));
-        own.filter_map(|one| Some(one.get("name")?.as_str()?.to_owned()))
-            .collect()
-    }
 }
 
 /// Restores an account as planned. When `stop` is ready, streams that are under way are deleted
@@ -256,7 +221,7 @@ async fn one_stream(
     // Each stream that is replaced is saved to a directory of its own.
     let mut own = options.stream.clone();
     own.keep_old = Some(old.join(&plan.stream));
-    let done = carry_out(connection, &backup, plan, &own, &*watched, stop).await?;
+    let done = restore_as_planned(connection, &backup, plan, &own, &*watched, stop).await?;
     Ok(RestoreSummary {
         elapsed: began.elapsed(),
         ..done
@@ -266,52 +231,4 @@ async fn one_stream(
 fn file_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::super::plan::Action;
-
-    use super::*;
-    use crate::archive::Form;
-
-    fn plan(name: &str, more: &Value) -> (PathBuf, RestorePlan) {
-        let plan = RestorePlan {
-            stream: name.to_owned(),
-            action: Action::Create,
-            config: more.as_object().unwrap().clone(),
-            form: Form::Tar,
-            rewritten: None,
-            consumers: Vec::new(),
-            messages: 0,
-            bytes: 0,
-            lacks: Vec::new(),
-            obstacles: Vec::new(),
-            remarks: Vec::new(),
-            is_published_to: false,
-        };
-        (PathBuf::from(name), plan)
-    }
-
-    #[test]
-    fn origins_come_before_what_reads_from_them() {
-        let groups = in_order(vec![
-            plan("A", &json!({ "mirror": { "name": "B" } })),
-            plan(
-                "B",
-                &json!({ "sources": [{ "name": "C" }, { "name": "ELSEWHERE" }] }),
-            ),
-            plan("C", &json!({})),
-            plan("X", &json!({ "sources": [{ "name": "Y" }] })),
-            plan("Y", &json!({ "sources": [{ "name": "X" }] })),
-        ]);
-        let names = |group: &Vec<(PathBuf, RestorePlan)>| -> Vec<String> {
-            group.iter().map(|(_, one)| one.stream.clone()).collect()
-        };
-        let names: Vec<_> = groups.iter().map(names).collect();
-        let expected: [&[&str]; 4] = [&["C"], &["B"], &["A"], &["X", "Y"]];
-        assert_eq!(names, expected);
-    }
 }

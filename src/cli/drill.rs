@@ -1,11 +1,31 @@
 //! What can be typed about drills.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 
-use super::EXIT_CODES;
+use super::{Connect, EXIT_CODES, Names, Output};
+const REHEARSAL_CHECKS: &str = "\
+Checks:
+  sound      every file and checksum is right, and the backup is what was written
+  complete   it has all that there was, as far as it is told
+  restored   a server takes it
+  equal      every replica holds every message of it, and no other
+  consumers  every consumer is there, and stands where it stood
+  usable     a message can be published to it and consumed; mirrors get what their origin gets
+  fresh      it is as young as --max-age wants
+  in-time    recovery takes no longer than --max-recovery-time
+
+Exit codes:
+    0  all held
+    2  the command line or an argument is wrong, or there is no backup
+   10  a check is broken: this backup does not do
+   11  a check could not be told
+   14  no server is to be had, or the cluster did not start
+   15  there is no room for it
+  130  interrupted";
 
 /// What can be done with drills.
 #[derive(Debug, Subcommand)]
@@ -49,6 +69,25 @@ pub enum Drill {
     Prove(DrillProve),
     /// Print the catalogue of drills in Markdown, with what a matrix saw
     Catalogue(DrillCatalogue),
+    /// Rehearse a backup of yours: restore it on a throwaway cluster, compare it, use it
+    ///
+    /// Takes the backup of a stream or of an account, made by Lifeboat or by the nats CLI. A cluster of
+    /// the server version that made it is started here, with as many nodes as the streams have
+    /// replicas; every stream is restored, compared with the backup message by message on every replica
+    /// and consumer by consumer; a message is published to each and consumed from it. Nothing but the
+    /// backup is read, no other system is touched, and the cluster is removed afterwards.
+    ///
+    /// Every check has a name; each that fails says what that means. For cron: the exit code is 0 when
+    /// all held, 10 when one is broken, 11 when one could not be told.
+    #[command(after_help = REHEARSAL_CHECKS)]
+    Backup(Box<DrillBackup>),
+    /// Back a live system up, rehearse that backup, and tell the recovery point it would have meant
+    ///
+    /// The live system is only read. Its backup is taken as `backup account` takes it, restored on a
+    /// throwaway cluster here as `drill backup` does, and kept when the rehearsal is not held, or with
+    /// --keep.
+    #[command(after_help = REHEARSAL_CHECKS)]
+    Live(Box<DrillLive>),
 }
 
 /// How to run drills.
@@ -177,6 +216,101 @@ pub struct DrillProve {
     /// Print log lines instead of live progress
     #[arg(long)]
     pub no_progress: bool,
+}
+
+/// What is rehearsed, and how.
+#[derive(Debug, Args)]
+pub struct DrillBackup {
+    /// The backup: the directory of a stream or of an account, or an archive
+    pub directory: PathBuf,
+    /// Which streams
+    #[command(flatten)]
+    pub names: Names,
+    /// Use this nats-server binary
+    #[arg(long, value_name = "PATH", env = "LIFEBOAT_SERVER")]
+    pub server: Option<PathBuf>,
+    /// Use this nats-server version [default: the one that made the backup]
+    #[arg(long, value_name = "VERSION", env = "LIFEBOAT_SERVER_VERSION")]
+    pub server_version: Option<String>,
+    /// How to rehearse
+    #[command(flatten)]
+    pub rehearsing: Rehearsing,
+    /// How to tell
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// What is backed up and rehearsed, and how.
+#[derive(Debug, Args)]
+pub struct DrillLive {
+    /// The stream; all of the account when none is named
+    pub stream: Option<String>,
+    /// Which streams
+    #[command(flatten)]
+    pub names: Names,
+    /// Keep the backup in this directory, which must not exist
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    /// Rehearse on this nats-server version, or binary [default: the version of the live system]
+    #[arg(long, value_name = "VERSION|PATH")]
+    pub rehearse_on: Option<String>,
+    /// How to rehearse
+    #[command(flatten)]
+    pub rehearsing: Rehearsing,
+    /// Where the live system is
+    #[command(flatten)]
+    pub connect: Connect,
+    /// How to tell
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// How to rehearse.
+#[derive(Debug, Args)]
+pub struct Rehearsing {
+    /// Rehearse a part of it: so many streams, such as 5, or a share of them, such as 10%
+    ///
+    /// They are chosen at random, and the others are named. A stream is restored whole or not at all.
+    #[arg(long, value_name = "N|PERCENT")]
+    pub sample: Option<String>,
+    /// Choose the sample by this number, as an earlier rehearsal did
+    #[arg(long, value_name = "NUMBER", requires = "sample")]
+    pub seed: Option<u64>,
+    /// The recovery point promised: an older backup breaks the rehearsal, such as 26h
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub max_age: Option<Duration>,
+    /// The recovery time promised: a longer restore breaks the rehearsal, such as 15m
+    ///
+    /// Counted from the first stream's reading until every stream is restored and compared.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub max_recovery_time: Option<Duration>,
+    /// Restore so many streams side by side
+    #[arg(long, short, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub jobs: u8,
+    /// Give streams another number of replicas, and the cluster as many nodes
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub replicas: Option<u8>,
+    /// Change a field of every configuration, as `restore --set` does; may be repeated
+    #[arg(long, value_name = "FIELD=VALUE")]
+    pub set: Vec<String>,
+    /// Set consumers that are ahead of their stream back to its end
+    #[arg(long)]
+    pub reset_consumers: bool,
+    /// Compare the leader's replica alone
+    #[arg(long)]
+    pub compare_leader: bool,
+    /// Never download a server
+    #[arg(long)]
+    pub offline: bool,
+    /// Where the nodes of the cluster run
+    #[command(flatten)]
+    pub place: Place,
+    /// Where the evidence goes, a directory for every rehearsal
+    #[arg(long, value_name = "DIR", default_value = "lifeboat-runs")]
+    pub evidence: PathBuf,
+    /// Write a JUnit report as well
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
 }
 
 /// What the catalogue tells.

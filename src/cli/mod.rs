@@ -14,7 +14,8 @@ pub use audit::{Audit, SystemLogin};
 pub use configuration::{Config, ConfigApply, ConfigSave};
 pub use connect::Connect;
 pub use drill::{
-    Drill, DrillCatalogue, DrillMatrix, DrillMerge, DrillProve, DrillRun, Place, ServerChoice,
+    Drill, DrillBackup, DrillCatalogue, DrillLive, DrillMatrix, DrillMerge, DrillProve, DrillRun,
+    Place, Rehearsing, ServerChoice,
 };
 pub use names::Names;
 pub use offline::{Cat, Convert, Extract, Info, Verify};

@@ -1,12 +1,10 @@
 //! `drill run`: the main job.
 
-use std::fs::File;
 use std::io::Write as _;
-use std::path::Path;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::drilling::{Runner, applies, choose, exit_of, find_server};
+use super::drilling::{Runner, applies, choose, create_report, exit_of, find_server};
 use super::{Failure, Outcome};
 use crate::cli::DrillRun;
 use crate::exit::Exit;
@@ -46,11 +44,4 @@ pub(super) async fn run(options: DrillRun) -> Outcome {
         file.write_all(report.as_bytes())?;
     }
     Ok(exit_of(&runs))
-}
-
-fn create_report(path: &Path) -> Result<File, Failure> {
-    File::create(path).map_err(|error| {
-        let text = format!("can't write {}: {error}", path.display());
-        Failure::new(Exit::Usage, text)
-    })
 }

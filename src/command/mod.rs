@@ -8,9 +8,11 @@ mod config_apply;
 mod config_save;
 mod connect;
 mod convert;
+mod drill_backup;
 mod drill_catalogue;
 mod drill_check;
 mod drill_list;
+mod drill_live;
 mod drill_matrix;
 mod drill_merge;
 mod drill_prove;
@@ -19,10 +21,13 @@ mod drilling;
 mod extract;
 mod info;
 mod offline;
+mod rehearsing;
 mod restore;
 mod restore_account;
 mod servers;
 mod verify;
+
+use std::fmt;
 
 use lifeboat_harness::{BinaryError, Error as HarnessError};
 
@@ -34,6 +39,7 @@ use crate::exit::Exit;
 use crate::jetstream::{ContextError, RequestError};
 use crate::model::NameFilter;
 use crate::offline::OfflineError;
+use crate::rehearsal::RehearsalError;
 use crate::scenario::Diagnostic;
 use crate::ui;
 
@@ -110,6 +116,8 @@ async fn run_drills(drill: Drill) -> Outcome {
         Drill::Merge(options) => drill_merge::run(&options),
         Drill::Prove(options) => drill_prove::run(options).await,
         Drill::Catalogue(options) => drill_catalogue::run(&options),
+        Drill::Backup(options) => drill_backup::run(*options).await,
+        Drill::Live(options) => drill_live::run(*options).await,
     }
 }
 
@@ -150,6 +158,12 @@ impl From<&Names> for NameFilter {
     }
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
 impl Failure {
     fn new(exit: Exit, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self {
@@ -174,6 +188,19 @@ impl From<serde_json::Error> for Failure {
 impl From<DrillError> for Failure {
     fn from(error: DrillError) -> Self {
         Self::new(Exit::Unexpected, error)
+    }
+}
+
+impl From<RehearsalError> for Failure {
+    fn from(error: RehearsalError) -> Self {
+        let exit = match error {
+            RehearsalError::Offline(error) => return Self::from(error),
+            RehearsalError::NothingToDo { .. } => Exit::Usage,
+            RehearsalError::NoRoom { .. } => Exit::Refused,
+            RehearsalError::Cluster(_) | RehearsalError::Connection(_) => Exit::NotReady,
+            RehearsalError::Evidence { .. } => Exit::Unexpected,
+        };
+        Self::new(exit, error)
     }
 }
 
@@ -266,7 +293,7 @@ fn exit_of_backup(error: &BackupError) -> Exit {
         BackupError::LeftBehind { failure, .. } | BackupError::NotReplaced { failure, .. } => {
             exit_of_backup(failure)
         }
-        BackupError::Differs { .. } => Exit::Broken,
+        BackupError::Differs { .. } | BackupError::ConsumerMissing { .. } => Exit::Broken,
         BackupError::GaveUp { failure, .. } => exit_of_backup(failure),
         BackupError::NothingToDo { .. } => Exit::Usage,
         BackupError::Unreadable { .. } => Exit::Unsupported,

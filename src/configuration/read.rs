@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::error::{ConfigurationError, Result};
 use super::file::{self, Content};
+use crate::model::origins_first;
 
 /// A configuration, as it was saved.
 pub(super) type Config = Map<String, Value>;
@@ -91,65 +92,9 @@ impl SavedConfiguration {
 
     /// The streams, each after those of the directory that it mirrors or sources.
     pub(super) fn in_order(&self) -> Vec<&String> {
-        let mut order: Vec<&String> = Vec::new();
-        let mut left: Vec<_> = self.streams.iter().collect();
-        while !left.is_empty() {
-            let (ready, waiting): (Vec<_>, Vec<_>) = left.iter().partition(|(name, config)| {
-                origins(config).all(|origin| {
-                    let is_to_come = left.iter().any(|(other, _)| *other == origin);
-                    origin == **name || !is_to_come
-                })
-            });
-            // Streams that source each other: servers take them in any order.
-            let (next, rest) = if ready.is_empty() {
-                (waiting, Vec::new())
-            } else {
-                (ready, waiting)
-            };
-            order.extend(next.into_iter().map(|(name, _)| name));
-            left = rest;
-        }
-        order
-    }
-}
-
-/// The streams of the same account from which a stream gets its messages.
-fn origins(config: &Config) -> impl Iterator<Item = &str> {
-    let sources = config.get("sources").and_then(Value::as_array);
-    let all = sources.into_iter().flatten().chain(config.get("mirror"));
-    // Where it is another account's, or another domain's, a name here means nothing.
-    let own = all.filter(|one| one.get("external").is_none_or(Value::is_null));
-    own.filter_map(|one| one.get("name")?.as_str())
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn origins_come_before_what_is_made_of_them() {
-        let mut saved = SavedConfiguration::default();
-        for (name, config) in [
-            (
-                "A",
-                json!({ "sources": [{ "name": "M" }, { "name": "Z" }] }),
-            ),
-            ("B", json!({ "mirror": { "name": "A" } })),
-            ("M", json!({ "mirror": { "name": "Z" } })),
-            (
-                "C",
-                json!({ "mirror": { "name": "Z", "external": { "api": "x" } } }),
-            ),
-            ("D", json!({ "mirror": { "name": "elsewhere" } })),
-            ("X", json!({ "sources": [{ "name": "Y" }] })),
-            ("Y", json!({ "sources": [{ "name": "X" }] })),
-            ("Z", json!({})),
-        ] {
-            let config = config.as_object().unwrap().clone();
-            saved.streams.insert(name.to_owned(), config);
-        }
-        assert_eq!(saved.in_order(), ["C", "D", "Z", "M", "A", "B", "X", "Y"]);
+        let groups = origins_first(self.streams.iter().collect(), |(name, config)| {
+            (name.as_str(), config)
+        });
+        groups.into_iter().flatten().map(|(name, _)| name).collect()
     }
 }

@@ -5,16 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use time::OffsetDateTime;
-use time::macros::format_description;
 
 use super::run::DrillError;
+use crate::evidence::{create_run_directory, write_json};
 use crate::judge::RunRecord;
 use crate::ledger::Ledger;
 use crate::scenario::Source;
-
-/// How often a name that is taken is tried with another number.
-const TRIES: u32 = 1000;
 
 /// One run's directory.
 #[derive(Debug)]
@@ -29,14 +25,9 @@ impl Evidence {
         source: &Source,
         server: &str,
     ) -> Result<(Self, Ledger), DrillError> {
-        let stamp = OffsetDateTime::now_utc()
-            .format(format_description!(
-                "[year][month][day]-[hour][minute][second]"
-            ))
-            .unwrap_or_default();
-        let name = format!("{stamp}-{}-{server}", source.scenario.name);
-        let root = create_unique(parent, &name)?;
-        let root = root.canonicalize().unwrap_or(root);
+        let label = format!("{}-{server}", source.scenario.name);
+        let root = create_run_directory(parent, &label)
+            .map_err(|(path, source)| DrillError::Evidence { path, source })?;
         let evidence = Self { root };
         evidence.write("scenario.toml", source.text.as_bytes())?;
         evidence.write_json("resolved.json", &source.scenario)?;
@@ -106,9 +97,7 @@ impl Evidence {
 
     fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), DrillError> {
         let path = self.root.join(name);
-        let text = serde_json::to_vec_pretty(value)
-            .map_err(|error| DrillError::evidence(&path)(error.into()))?;
-        self.write(name, &text)
+        write_json(&path, value).map_err(DrillError::evidence(&path))
     }
 }
 
@@ -124,23 +113,4 @@ fn copy_directory(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Makes a directory of that name, or of that name and a number: runs side by side may begin
-/// in the same second.
-fn create_unique(parent: &Path, name: &str) -> Result<PathBuf, DrillError> {
-    fs::create_dir_all(parent).map_err(DrillError::evidence(parent))?;
-    let mut path = parent.join(name);
-    for number in 2..TRIES {
-        match fs::create_dir(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                path = parent.join(format!("{name}-{number}"));
-            }
-            Err(error) => return Err(DrillError::evidence(&path)(error)),
-            Ok(()) => return Ok(path),
-        }
-    }
-    Err(DrillError::evidence(&path)(
-        io::ErrorKind::AlreadyExists.into(),
-    ))
 }

@@ -35,7 +35,7 @@ pub(super) struct Transfer {
 /// What came of it.
 enum Done {
     Taken(Box<BackupSummary>),
-    Restored(RestoreSummary),
+    Restored(Box<RestoreSummary>),
 }
 
 /// Tells when the first content comes, or goes, which is in one phase of a transfer.
@@ -135,7 +135,9 @@ async fn begin_restore(
     work.spawn(async move {
         let never = std::future::pending();
         let restoring = restore_stream(&connection, &path, &options, &begun, never);
-        restoring.await.map(Done::Restored)
+        restoring
+            .await
+            .map(|summary| Done::Restored(Box::new(summary)))
     });
     under_way(seen, &mut work).await?;
     world.begin_transfer(backup, Transfer { stream, work });

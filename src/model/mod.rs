@@ -7,6 +7,7 @@ mod finding_kind;
 mod keeping;
 mod message;
 mod name_filter;
+mod origins;
 mod verdict;
 
 pub use consumer::{ConsumerPosition, SequencePair};
@@ -16,4 +17,5 @@ pub use finding_kind::FindingKind;
 pub use keeping::{Keeping, Retention};
 pub use message::{Fingerprint, StoredMessage};
 pub use name_filter::NameFilter;
+pub use origins::{origins, origins_first};
 pub use verdict::{Expected, Verdict};

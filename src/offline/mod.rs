@@ -38,3 +38,4 @@ pub(crate) use digest::{Digesting, message_digest, sha256};
 pub(crate) use original::{Original, is_mirror};
 pub(crate) use staging::{Staging, UNFINISHED, finish, sweep, unfinished};
 pub(crate) use verify::examine;
+pub(crate) use verify_account::examine_account;

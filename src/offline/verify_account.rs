@@ -1,6 +1,7 @@
 //! Verifying the backup of an account: each of its streams, and all of them against the record that
 //! says what the account had.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::account::{AccountLook, StreamRecord};
@@ -33,6 +34,32 @@ pub fn verify_account(
     level: Level,
     on_read: Option<&OnRead>,
 ) -> Result<AccountReport> {
+    let (looks, defects) = examine_account(look)?;
+    let mut streams = Vec::new();
+    for own in looks.values() {
+        streams.push(verify(own, level, on_read)?);
+    }
+    let mut all = defects.clone();
+    for report in &streams {
+        all.append(&report.defects);
+    }
+    Ok(AccountReport {
+        path: look.path.clone(),
+        verdict: Verdict::of(&all),
+        sealed: look.record.is_some()
+            && !look.is_unfinished
+            && streams.iter().all(|report| report.sealed),
+        streams,
+        defects,
+    })
+}
+
+/// Looks at every stream of an account's backup, by name, and tells what is wrong with the whole; no
+/// archive is read.
+///
+/// # Errors
+/// When something can't be read.
+pub(crate) fn examine_account(look: &AccountLook) -> Result<(BTreeMap<String, Look>, Defects)> {
     let mut defects = Defects::default();
     let mut found = |kind, place: &str, detail: String| {
         defects.push(Defect::new(kind, place, detail));
@@ -45,7 +72,7 @@ pub fn verify_account(
         let detail = String::from("it is no stream's directory; the nats CLI would refuse it");
         found(Kind::UnexpectedFile, stray, detail);
     }
-    let mut streams = Vec::new();
+    let mut looks = BTreeMap::new();
     for name in &look.streams {
         let own = match Look::at(&look.path.join(name)) {
             Ok(own) => own,
@@ -66,7 +93,7 @@ pub fn verify_account(
             let detail = String::from("it is not the one that was saved with the others");
             found(Kind::Manifest, name, detail);
         }
-        streams.push(verify(&own, level, on_read)?);
+        looks.insert(name.clone(), own);
     }
     match &look.record {
         None => {
@@ -87,17 +114,5 @@ pub fn verify_account(
             }
         }
     }
-    let mut all = defects.clone();
-    for report in &streams {
-        all.append(&report.defects);
-    }
-    Ok(AccountReport {
-        path: look.path.clone(),
-        verdict: Verdict::of(&all),
-        sealed: look.record.is_some()
-            && !look.is_unfinished
-            && streams.iter().all(|report| report.sealed),
-        streams,
-        defects,
-    })
+    Ok((looks, defects))
 }

@@ -7,6 +7,7 @@ mod catalogue;
 mod json;
 mod junit;
 mod matrix;
+mod rehearsal;
 mod text;
 
 pub use account::{account_text, account_verification_json, account_verification_text};
@@ -16,4 +17,5 @@ pub use catalogue::catalogue;
 pub use json::runs_as_json;
 pub use junit::runs_as_junit;
 pub use matrix::{matrix_markdown, matrix_text};
+pub use rehearsal::{rehearsal_as_junit, rehearsal_headline, rehearsal_text};
 pub use text::{headline, summary};

@@ -1,6 +1,7 @@
 //! The only code that prints: data to standard output, everything else to standard error.
 
 mod drill;
+mod rehearsal;
 mod transfer;
 
 use std::error::Error;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use crate::exit::Exit;
 
 pub use drill::DrillProgress;
+pub use rehearsal::RehearsalProgress;
 pub use transfer::{AccountBars, TransferProgress};
 
 /// Prints data.

@@ -201,7 +201,7 @@ impl AccountBars {
     }
 
     /// Tells that a stream is over.
-    fn over(&self, text: &str) {
+    pub(super) fn over(&self, text: &str) {
         if let Some(bar) = &*self.lock_overall() {
             bar.inc(1);
         }

@@ -1,0 +1,245 @@
+//! Whether a restored stream works: a message is published to it, and consumed from it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use lifeboat_harness::wait::{Probe, until};
+use serde_json::{Map, Value, json};
+
+use super::check::{Check, CheckName};
+use crate::jetstream::{Connection, OutgoingMessage, RequestError};
+
+/// How long an answer may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long a stream may take to have a leader that answers: comparing it made its replicas lead in turn.
+const WORKS_WITHIN: Duration = Duration::from_secs(30);
+/// The token and the consumer of a sentinel.
+const NAME: &str = "lifeboat-sentinel";
+/// JetStream's error numbers for a stream that is full and takes nothing more (`errors.json`).
+const STREAM_IS_FULL: [u32; 1] = [10077];
+
+/// A message that was published.
+pub(super) struct Sentinel {
+    pub(super) sequence: u64,
+    pub(super) payload: Bytes,
+}
+
+/// Why a stream was not used.
+pub(super) enum Unused {
+    /// It makes no sense.
+    NotApplicable(String),
+    /// It does not work.
+    Failed(String),
+}
+
+/// Publishes a sentinel to a stream and consumes it.
+pub(super) async fn check_use(
+    connection: &Connection,
+    stream: &str,
+    config: &Map<String, Value>,
+) -> Check {
+    let name = CheckName::Usable;
+    let subject = match subject_of(config) {
+        Ok(subject) => subject,
+        Err(reason) => return Check::not_applicable(name, reason),
+    };
+    // Made before: a stream that keeps what consumers want keeps nothing for later ones.
+    let consumer = make_consumer(connection, stream, config, &subject).await;
+    let sentinel = match publish(connection, config).await {
+        Ok(sentinel) => sentinel,
+        Err(Unused::NotApplicable(reason)) => return Check::not_applicable(name, reason),
+        Err(Unused::Failed(reason)) => return Check::broken(name, reason),
+    };
+    let sequence = sentinel.sequence;
+    let consumed = match consumer {
+        Ok(()) => consume(connection, stream, &sentinel).await,
+        // It is read instead, as consumers that it has may be all that it may have.
+        Err(_) => read(connection, stream, &sentinel).await,
+    };
+    match (consumed, consumer) {
+        (Ok(()), Ok(())) => Check::held(
+            name,
+            format!("published to {subject} as sequence {sequence}, consumed and acknowledged"),
+        ),
+        (Ok(()), Err(reason)) => Check::held(
+            name,
+            format!(
+                "published to {subject} as sequence {sequence} and read; no consumer more: {reason}"
+            ),
+        ),
+        (Err(reason), _) => Check::broken(
+            name,
+            format!("published to {subject} as sequence {sequence}, and not to be had: {reason}"),
+        ),
+    }
+}
+
+/// A subject that the stream takes, which nobody else uses where it has a wildcard.
+fn subject_of(config: &Map<String, Value>) -> Result<String, String> {
+    if config.get("mirror").is_some_and(|mirror| !mirror.is_null()) {
+        return Err(String::from(
+            "a mirror takes messages from its origin alone",
+        ));
+    }
+    if config.get("sealed") == Some(&Value::Bool(true)) {
+        return Err(String::from("it is sealed"));
+    }
+    let subjects = config.get("subjects").and_then(Value::as_array);
+    let first = subjects.and_then(|subjects| subjects.first());
+    let Some(pattern) = first.and_then(Value::as_str) else {
+        return Err(String::from("it has no subject of its own"));
+    };
+    let tokens = pattern.split('.').map(|token| match token {
+        "*" | ">" => NAME,
+        token => token,
+    });
+    Ok(tokens.collect::<Vec<_>>().join("."))
+}
+
+/// Publishes a message that nobody else has.
+pub(super) async fn publish(
+    connection: &Connection,
+    config: &Map<String, Value>,
+) -> Result<Sentinel, Unused> {
+    let subject = subject_of(config).map_err(Unused::NotApplicable)?;
+    let is_counter = config.get("allow_msg_counter") == Some(&Value::Bool(true));
+    let text = format!("lifeboat {:016x}", fastrand::u64(..));
+    let most = config.get("max_msg_size").and_then(Value::as_u64);
+    let most = most.and_then(|most| usize::try_from(most).ok());
+    let bytes = most.filter(|most| *most > 0).unwrap_or(usize::MAX);
+    let message = OutgoingMessage {
+        subject: subject.clone(),
+        // A counter takes nothing but steps (ADR-49).
+        headers: if is_counter {
+            vec![(String::from("Nats-Incr"), String::from("+0"))]
+        } else {
+            Vec::new()
+        },
+        payload: if is_counter {
+            Bytes::new()
+        } else {
+            Bytes::from(text).slice(..bytes.min(25))
+        },
+    };
+    let full = std::sync::OnceLock::new();
+    let published = until(WORKS_WITHIN, || async {
+        match connection.publish(&message, ANSWER_WITHIN).await {
+            Ok(sequence) => Probe::Ready(Some(sequence)),
+            Err(error) if is_full(&error) => {
+                let _first = full.set(error.to_string());
+                Probe::Ready(None)
+            }
+            Err(error) => Probe::Pending(error.to_string()),
+        }
+    })
+    .await;
+    match published {
+        Ok(Some(sequence)) => Ok(Sentinel {
+            sequence,
+            payload: message.payload,
+        }),
+        Ok(None) => Err(Unused::NotApplicable(format!(
+            "it is as full as its limits allow, and refuses more: {}",
+            full.get().map(String::as_str).unwrap_or_default()
+        ))),
+        Err(timed_out) => Err(Unused::Failed(format!(
+            "publishing to {subject}: {timed_out}"
+        ))),
+    }
+}
+
+fn is_full(error: &RequestError) -> bool {
+    error
+        .err_code()
+        .is_some_and(|code| STREAM_IS_FULL.contains(&code))
+}
+
+async fn make_consumer(
+    connection: &Connection,
+    stream: &str,
+    config: &Map<String, Value>,
+    subject: &str,
+) -> Result<(), String> {
+    // A stream that gives each message to one consumer begins at its first.
+    let is_queue = config
+        .get("retention")
+        .is_some_and(|kept| kept == "workqueue");
+    let consumer = json!({
+        "durable_name": NAME,
+        "ack_policy": "explicit",
+        "deliver_policy": if is_queue { "all" } else { "new" },
+        "filter_subject": subject,
+    });
+    let made = until(WORKS_WITHIN, || async {
+        match connection.create_consumer(stream, &consumer).await {
+            Ok(()) => Probe::Ready(Ok(())),
+            Err(error @ RequestError::Refused { .. }) => Probe::Ready(Err(error.to_string())),
+            Err(error) => Probe::Pending(error.to_string()),
+        }
+    });
+    made.await
+        .unwrap_or_else(|timed_out| Err(timed_out.to_string()))
+}
+
+/// Pulls until the sentinel comes.
+async fn consume(connection: &Connection, stream: &str, sentinel: &Sentinel) -> Result<(), String> {
+    let consumer = connection.consumer(stream, NAME);
+    let got = until(WORKS_WITHIN, || async {
+        let batch = match consumer.pull(1, Duration::from_secs(1)).await {
+            Ok(batch) => batch,
+            Err(error) => return Probe::Pending(error.to_string()),
+        };
+        let Some(delivery) = batch.deliveries.first() else {
+            let trouble = batch.trouble;
+            return Probe::Pending(trouble.unwrap_or_else(|| String::from("nothing comes")));
+        };
+        let acknowledged = consumer.acknowledge(delivery, ANSWER_WITHIN).await;
+        let sequence = delivery.message.sequence;
+        match acknowledged {
+            Err(error) => Probe::Pending(format!("acknowledging {sequence}: {error}")),
+            Ok(()) if sequence == sentinel.sequence => Probe::Ready(()),
+            Ok(()) => Probe::Pending(format!("sequence {sequence} comes")),
+        }
+    });
+    got.await.map_err(|timed_out| timed_out.to_string())
+}
+
+/// Reads the sentinel where it was stored.
+pub(super) async fn read(
+    connection: &Connection,
+    stream: &str,
+    sentinel: &Sentinel,
+) -> Result<(), String> {
+    let sequence = sentinel.sequence;
+    let there = until(WORKS_WITHIN, || async {
+        match connection.message_at(stream, sequence).await {
+            Ok(Some(message))
+                if message.payload == sentinel.payload || sentinel.payload.is_empty() =>
+            {
+                Probe::Ready(Ok(()))
+            }
+            Ok(Some(_)) => Probe::Ready(Err(format!("sequence {sequence} is another message"))),
+            Ok(None) => Probe::Pending(format!("there is no sequence {sequence}")),
+            Err(error) => Probe::Pending(error.to_string()),
+        }
+    });
+    there
+        .await
+        .unwrap_or_else(|timed_out| Err(timed_out.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentinel_has_a_subject_that_the_stream_takes() {
+        let subject = |config: Value| subject_of(config.as_object().unwrap());
+        let taken = subject(json!({ "subjects": ["a.*.b.>", "c"] }));
+        assert_eq!(taken.unwrap(), "a.lifeboat-sentinel.b.lifeboat-sentinel");
+        assert_eq!(subject(json!({ "subjects": ["plain"] })).unwrap(), "plain");
+        assert!(subject(json!({ "mirror": { "name": "A" } })).is_err());
+        assert!(subject(json!({ "sealed": true, "subjects": ["a"] })).is_err());
+        assert!(subject(json!({ "sources": [{ "name": "A" }] })).is_err());
+    }
+}
