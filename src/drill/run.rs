@@ -247,7 +247,7 @@ async fn try_to_make(connection: &Connection, stream: &StreamSpec) -> crate::jet
     connection
         .create_stream(&stream.name, &stream.config)
         .await?;
-    for consumer in &stream.consumers {
+    for consumer in stream.consumers.iter().chain(&stream.idle_consumers) {
         connection
             .create_consumer(&stream.name, &consumer_config(consumer))
             .await?;

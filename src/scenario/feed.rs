@@ -89,6 +89,10 @@ impl Resolver<'_> {
             ("mirror", stream.mirror.as_ref().map(Spanned::span)),
             ("sources", stream.sources.as_ref().map(Spanned::span)),
             ("consumers", stream.consumers.first().map(Spanned::span)),
+            (
+                "idle_consumers",
+                stream.idle_consumers.first().map(Spanned::span),
+            ),
         ];
         for (key, span) in others {
             if let Some(span) = span {

@@ -156,7 +156,7 @@ impl Resolver<'_> {
             return Err(self.pointer.at(span, message));
         }
         let mut consumers = Vec::new();
-        for consumer in &stream.consumers {
+        for consumer in stream.consumers.iter().chain(&stream.idle_consumers) {
             let name = self.pointer.word(consumer, "a consumer's name")?;
             if consumers.contains(&name) {
                 let message = format!("there are two consumers `{name}`");
@@ -164,6 +164,7 @@ impl Resolver<'_> {
             }
             consumers.push(name);
         }
+        let idle_consumers = consumers.split_off(stream.consumers.len());
         let mut config = match &stream.config {
             Some(config) => self.fields(config, Place::Stream)?,
             None => Map::new(),
@@ -186,6 +187,7 @@ impl Resolver<'_> {
             keys: subjects.keys,
             name,
             consumers,
+            idle_consumers,
             replicas: match &expect.replicas {
                 Some(expected) => self.pointer.count(expected, 1..=5, "replicas")?,
                 None => replicas,

@@ -64,6 +64,9 @@ pub struct StreamSpec {
     pub keys: Option<u64>,
     /// Its durable consumers.
     pub consumers: Vec<String>,
+    /// Durable consumers that nobody asks for messages: whoever they are of is away.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub idle_consumers: Vec<String>,
     /// How many replicas hold it at the end.
     pub replicas: usize,
     /// What it drops by itself, by its configuration or one that it gets later.

@@ -139,7 +139,15 @@ impl Resolver<'_> {
         fields: &Map<String, Value>,
         stream: &written::Stream,
     ) -> Result<Keeping> {
-        let keeping = keeping_of(fields);
+        let mut keeping = keeping_of(fields);
+        if let Some(idle) = stream.idle_consumers.first() {
+            if keeping.retention == Retention::WorkQueue {
+                let message = "a work queue gives all its messages to one consumer";
+                return Err(self.pointer.value(idle, message));
+            }
+            // What one of them wants for ever stays for ever.
+            keeping.retention = Retention::Limits;
+        }
         let wrong = match (keeping.retention, stream.consumers.len()) {
             (Retention::Limits, _) | (Retention::Interest, 1..) | (Retention::WorkQueue, 1) => {
                 return Ok(keeping);

@@ -70,6 +70,9 @@ pub(super) struct Stream {
     pub(super) replicas: Option<Spanned<i64>>,
     #[serde(default)]
     pub(super) consumers: Vec<Spanned<String>>,
+    /// Consumers that nobody asks for messages.
+    #[serde(default)]
+    pub(super) idle_consumers: Vec<Spanned<String>>,
     /// More of the stream's configuration.
     pub(super) config: Option<Config>,
 }
