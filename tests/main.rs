@@ -13,6 +13,7 @@ mod cli;
 mod configuration;
 mod connect;
 mod containers;
+mod docs;
 mod drills;
 mod leaks;
 mod matrix;

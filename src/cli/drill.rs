@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 
-use super::{Connect, EXIT_CODES, Names, Output};
+use super::{Connect, EXIT_CODES, Names, Output, Reports};
 const REHEARSAL_CHECKS: &str = "\
 Checks:
   sound      every file and checksum is right, and the backup is what was written
@@ -116,9 +116,9 @@ pub struct DrillRun {
     /// Print one JSON document with all runs instead of the table
     #[arg(long)]
     pub json: bool,
-    /// Write a JUnit report as well
-    #[arg(long, value_name = "FILE")]
-    pub junit: Option<PathBuf>,
+    /// What is written besides
+    #[command(flatten)]
+    pub reports: Reports,
     /// Print log lines instead of live progress
     #[arg(long)]
     pub no_progress: bool,
@@ -308,9 +308,9 @@ pub struct Rehearsing {
     /// Where the evidence goes, a directory for every rehearsal
     #[arg(long, value_name = "DIR", default_value = "lifeboat-runs")]
     pub evidence: PathBuf,
-    /// Write a JUnit report as well
-    #[arg(long, value_name = "FILE")]
-    pub junit: Option<PathBuf>,
+    /// What is written besides
+    #[command(flatten)]
+    pub reports: Reports,
 }
 
 /// What the catalogue tells.

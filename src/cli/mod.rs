@@ -7,6 +7,7 @@ mod drill;
 mod names;
 mod offline;
 mod online;
+mod reports;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -22,6 +23,8 @@ pub use offline::{Cat, Convert, Extract, Info, Verify};
 pub use online::{
     Backup, BackupAccount, BackupStream, Restore, RestoreAccount, RestoreStream, Restoring, Taking,
 };
+
+pub use reports::Reports;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -96,6 +99,18 @@ pub enum Command {
     /// No running server is needed: it finds the stream, with its consumers, when it starts. Nothing is
     /// ever overwritten, and after an error the directory is as it was.
     Extract(Extract),
+    /// Print completions for a shell
+    ///
+    /// For bash: lifeboat completions bash > ~/.local/share/bash-completion/completions/lifeboat
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write a man page for every command into a directory
+    Man {
+        /// The directory, made where it is missing
+        directory: std::path::PathBuf,
+    },
 }
 
 /// What can be done with server binaries.

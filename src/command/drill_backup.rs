@@ -1,8 +1,8 @@
 //! `drill backup`: a backup of the user's, rehearsed.
 
 use super::Outcome;
-use super::drilling::create_report;
 use super::rehearsing::{Wanted, settings, tell};
+use super::reports::ReportFiles;
 use crate::cli::DrillBackup;
 use crate::model::NameFilter;
 use crate::rehearsal::{SavedBackup, rehearse};
@@ -19,10 +19,9 @@ pub(super) async fn run(options: DrillBackup) -> Outcome {
     };
     let settings = settings(&options.rehearsing, &backup, wanted).await?;
     // A report that can't be written is told of before the work, not after.
-    let junit = options.rehearsing.junit.as_deref();
-    let junit = junit.map(create_report).transpose()?;
+    let reports = ReportFiles::create(&options.rehearsing.reports)?;
     let progress = RehearsalProgress::new(ui::can_draw(options.output.no_progress));
     let rehearsed = rehearse(&backup, &settings, &progress).await;
     progress.clear();
-    tell(&rehearsed?, junit, &options.output)
+    tell(&rehearsed?, reports, &options.output)
 }

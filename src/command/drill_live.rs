@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::drilling::create_report;
 use super::rehearsing::{Wanted, settings, tell};
+use super::reports::ReportFiles;
 use super::{Failure, Outcome, connect};
 use crate::backup::{AccountOptions, BackupOptions, back_up_account};
 use crate::cli::DrillLive;
@@ -22,8 +22,7 @@ pub(super) async fn run(options: DrillLive) -> Outcome {
         ui::speak_json();
     }
     let names = names(&options)?;
-    let junit = options.rehearsing.junit.as_deref();
-    let junit = junit.map(create_report).transpose()?;
+    let reports = ReportFiles::create(&options.rehearsing.reports)?;
     let connection = connect::open(&options.connect).await?;
     let draw = ui::can_draw(options.output.no_progress);
     let label = format!("live-{}", options.stream.as_deref().unwrap_or("account"));
@@ -61,7 +60,7 @@ pub(super) async fn run(options: DrillLive) -> Outcome {
     if rehearsal.verdict == Verdict::Held && options.keep.is_none() {
         fs::remove_dir_all(&target).map_err(|error| unwritable(&target, &error))?;
     }
-    tell(&rehearsal, junit, &options.output)
+    tell(&rehearsal, reports, &options.output)
 }
 
 /// The streams that were asked for; one that is named is named literally.

@@ -1,15 +1,13 @@
 //! `drill run`: the main job.
 
-use std::io::Write as _;
-
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::drilling::{Runner, applies, choose, create_report, exit_of, find_server};
-use super::{Failure, Outcome};
+use super::Outcome;
+use super::drilling::{Runner, applies, choose, exit_of, find_server};
+use super::reports::{ReportFiles, Texts};
 use crate::cli::DrillRun;
-use crate::exit::Exit;
 use crate::judge::RunRecord;
-use crate::report::{runs_as_json, runs_as_junit, summary};
+use crate::report::{runs_as_json, runs_as_junit, runs_as_metrics, runs_markdown, summary};
 use crate::scenario::Source;
 use crate::ui;
 
@@ -20,7 +18,7 @@ pub(super) async fn run(options: DrillRun) -> Outcome {
     ui::say(&format!("{server}: {}", server.path.display()));
     sources.retain(|source| applies(&source.scenario, &server.version));
     // A report that can't be written is told of before hours of drills, not after.
-    let junit = options.junit.as_deref().map(create_report).transpose()?;
+    let reports = ReportFiles::create(&options.reports)?;
     let live = ui::can_draw(options.no_progress);
     let runner = Runner::new(runtime, options.evidence, options.jobs, live)
         .with_seed(options.seed)
@@ -39,9 +37,10 @@ pub(super) async fn run(options: DrillRun) -> Outcome {
         summary(&runs)
     };
     ui::print(&text)?;
-    if let Some(mut file) = junit {
-        let report = runs_as_junit(&runs).map_err(|error| Failure::new(Exit::Unexpected, error))?;
-        file.write_all(report.as_bytes())?;
-    }
+    reports.write(|| Texts {
+        junit: runs_as_junit(&runs),
+        markdown: runs_markdown(&runs),
+        metrics: runs_as_metrics(&runs),
+    })?;
     Ok(exit_of(&runs))
 }

@@ -1,8 +1,7 @@
 //! What the commands that run drills have in common: which drills, on which server, side by side as the
 //! machine carries them, and how that ends.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use lifeboat_harness::{
@@ -182,12 +181,4 @@ pub(super) fn exit_of(runs: &[RunRecord]) -> Exit {
     } else {
         Exit::Inconclusive
     }
-}
-
-/// Makes the file of a report, before the work whose report it is.
-pub(super) fn create_report(path: &Path) -> Result<File, Failure> {
-    File::create(path).map_err(|error| {
-        let text = format!("can't write {}: {error}", path.display());
-        Failure::new(Exit::Usage, text)
-    })
 }

@@ -4,6 +4,7 @@ mod audit;
 mod backup;
 mod backup_account;
 mod cat;
+mod completions;
 mod config_apply;
 mod config_save;
 mod connect;
@@ -22,6 +23,7 @@ mod extract;
 mod info;
 mod offline;
 mod rehearsing;
+mod reports;
 mod restore;
 mod restore_account;
 mod servers;
@@ -68,6 +70,8 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Cat(options) => cat::run(options).await,
         Command::Convert(options) => convert::run(options).await,
         Command::Extract(options) => extract::run(options).await,
+        Command::Completions { shell } => completions::completions(shell),
+        Command::Man { directory } => completions::man(&directory),
     };
     match outcome {
         Ok(exit) => exit,

@@ -1,20 +1,19 @@
 //! What the commands that rehearse have in common: what was typed, on which server, and how it ends.
 
-use std::fs::File;
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use lifeboat_harness::{DEFAULT_VERSION, KNOWN_VERSIONS, Runtime, ServerBinary, ServerSource};
 use semver::Version;
 
 use super::drilling::find_server;
+use super::reports::{ReportFiles, Texts};
 use super::{Failure, Outcome};
 use crate::backup::{Overrides, read_setting};
 use crate::cli::{Output, Rehearsing, ServerChoice};
 use crate::exit::Exit;
 use crate::model::Verdict;
 use crate::rehearsal::{Policy, Rehearsal, RehearsalSettings, Sample, SavedBackup};
-use crate::report::{rehearsal_as_junit, rehearsal_text};
+use crate::report::{rehearsal_as_junit, rehearsal_as_metrics, rehearsal_markdown, rehearsal_text};
 use crate::ui;
 
 /// The first version that does not write tars.
@@ -120,18 +119,18 @@ fn likely_version(backup: &SavedBackup) -> Version {
 }
 
 /// Prints what came of it, and says how to exit.
-pub(super) fn tell(rehearsal: &Rehearsal, junit: Option<File>, output: &Output) -> Outcome {
+pub(super) fn tell(rehearsal: &Rehearsal, reports: ReportFiles, output: &Output) -> Outcome {
     let text = if output.json {
         serde_json::to_string_pretty(rehearsal)?
     } else {
         rehearsal_text(rehearsal)
     };
     ui::print(&text)?;
-    if let Some(mut file) = junit {
-        let report =
-            rehearsal_as_junit(rehearsal).map_err(|error| Failure::new(Exit::Unexpected, error))?;
-        file.write_all(report.as_bytes())?;
-    }
+    reports.write(|| Texts {
+        junit: rehearsal_as_junit(rehearsal),
+        markdown: rehearsal_markdown(rehearsal),
+        metrics: rehearsal_as_metrics(rehearsal),
+    })?;
     Ok(match rehearsal.verdict {
         Verdict::Held => Exit::Done,
         Verdict::Broken => Exit::Broken,

@@ -6,7 +6,9 @@ mod backup;
 mod catalogue;
 mod json;
 mod junit;
+mod markdown;
 mod matrix;
+mod metrics;
 mod rehearsal;
 mod text;
 
@@ -16,6 +18,8 @@ pub use backup::{info_json, info_text, message_line, verification_json, verifica
 pub use catalogue::catalogue;
 pub use json::runs_as_json;
 pub use junit::runs_as_junit;
+pub use markdown::{rehearsal_markdown, runs_markdown};
 pub use matrix::{matrix_markdown, matrix_text};
+pub use metrics::{rehearsal_as_metrics, runs_as_metrics};
 pub use rehearsal::{rehearsal_as_junit, rehearsal_headline, rehearsal_text};
 pub use text::{headline, summary};

@@ -11,7 +11,7 @@ use crate::rehearsal::{Check, CheckOutcome, Rehearsal, StreamRehearsal};
 
 /// Everything on a rehearsal.
 pub fn rehearsal_text(rehearsal: &Rehearsal) -> String {
-    let mut parts = vec![table(rehearsal).to_string()];
+    let mut parts = vec![rehearsal_table(rehearsal).to_string()];
     let failed: Vec<String> = rehearsal
         .all_checks()
         .filter_map(|(stream, check)| failure(stream, check))
@@ -27,7 +27,8 @@ pub fn rehearsal_text(rehearsal: &Rehearsal) -> String {
     parts.join("\n\n")
 }
 
-fn table(rehearsal: &Rehearsal) -> Table {
+/// A row for each stream.
+pub(super) fn rehearsal_table(rehearsal: &Rehearsal) -> Table {
     let mut table = Table::new();
     table
         .load_style(UTF8_HORIZONTAL_ONLY)
@@ -90,7 +91,7 @@ fn failure(stream: Option<&str>, check: &Check) -> Option<String> {
 }
 
 /// What is worth knowing of it, and breaks nothing.
-fn told(rehearsal: &Rehearsal) -> Vec<String> {
+pub(super) fn told(rehearsal: &Rehearsal) -> Vec<String> {
     let mut told = Vec::new();
     if let Some(sample) = &rehearsal.sample {
         told.push(format!(

@@ -32,14 +32,15 @@ pub fn headline(run: &RunRecord) -> String {
 
 /// Everything on all runs.
 pub fn summary(runs: &[RunRecord]) -> String {
-    let mut parts = vec![table(runs).to_string()];
+    let mut parts = vec![runs_table(runs).to_string()];
     parts.extend(runs.iter().filter_map(findings));
     parts.push(counts(runs));
     parts.push(evidence(runs));
     parts.join("\n\n")
 }
 
-fn table(runs: &[RunRecord]) -> Table {
+/// A row for each run.
+pub(super) fn runs_table(runs: &[RunRecord]) -> Table {
     let mut table = Table::new();
     table
         .load_style(UTF8_HORIZONTAL_ONLY)
@@ -116,7 +117,8 @@ fn finding(finding: &Finding) -> String {
     format!("  {} {}", finding.verdict, finding.text)
 }
 
-fn counts(runs: &[RunRecord]) -> String {
+/// How many were as expected, and what the verdicts were.
+pub(super) fn counts(runs: &[RunRecord]) -> String {
     let count = |wanted: Verdict| runs.iter().filter(|run| run.verdict() == wanted).count();
     let expected = runs.iter().filter(|run| run.is_as_expected()).count();
     format!(

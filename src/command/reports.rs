@@ -1,0 +1,91 @@
+//! Reports in files: whether they can be written is known before the work, not after.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+use super::Failure;
+use crate::cli::Reports;
+use crate::exit::Exit;
+
+/// The files, ready to be written.
+pub(super) struct ReportFiles {
+    junit: Option<File>,
+    markdown: Option<File>,
+    metrics: Option<(NamedTempFile, std::path::PathBuf)>,
+}
+
+/// What reports say.
+pub(super) struct Texts {
+    pub(super) junit: Result<String, quick_junit::SerializeError>,
+    pub(super) markdown: String,
+    pub(super) metrics: Result<String, std::fmt::Error>,
+}
+
+impl ReportFiles {
+    /// Makes the files that were asked for.
+    pub(super) fn create(reports: &Reports) -> Result<Self, Failure> {
+        let appended = |path: &Path| {
+            let opened = OpenOptions::new().create(true).append(true).open(path);
+            opened.map_err(|error| unwritable(path, &error))
+        };
+        let created = |path: &Path| File::create(path).map_err(|error| unwritable(path, &error));
+        Ok(Self {
+            junit: reports.junit.as_deref().map(created).transpose()?,
+            markdown: reports.markdown.as_deref().map(appended).transpose()?,
+            metrics: match &reports.metrics {
+                Some(path) => Some((beside(path)?, path.clone())),
+                None => None,
+            },
+        })
+    }
+
+    /// Writes what was asked for.
+    pub(super) fn write(self, texts: impl FnOnce() -> Texts) -> Result<(), Failure> {
+        let Self {
+            junit,
+            markdown,
+            metrics,
+        } = self;
+        if junit.is_none() && markdown.is_none() && metrics.is_none() {
+            return Ok(());
+        }
+        let texts = texts();
+        let unexpected =
+            |error: &dyn std::error::Error| Failure::new(Exit::Unexpected, error.to_string());
+        if let Some(mut file) = junit {
+            let text = texts.junit.map_err(|error| unexpected(&error))?;
+            file.write_all(text.as_bytes())?;
+        }
+        if let Some(mut file) = markdown {
+            file.write_all(texts.markdown.as_bytes())?;
+        }
+        if let Some((mut file, path)) = metrics {
+            let text = texts.metrics.map_err(|error| unexpected(&error))?;
+            file.write_all(text.as_bytes())?;
+            file.as_file()
+                .set_permissions(Permissions::from_mode(0o644))?;
+            // A collector reads all of it, or all of the one before.
+            file.persist(&path)
+                .map_err(|error| unwritable(&path, &error.error))?;
+        }
+        Ok(())
+    }
+}
+
+/// A file in the same directory, which takes a name at the end.
+fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    NamedTempFile::new_in(parent.unwrap_or(Path::new(".")))
+        .map_err(|error| unwritable(path, &error))
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    let text = format!("can't write {}: {error}", path.display());
+    Failure::new(Exit::Usage, text)
+}

@@ -1,0 +1,130 @@
+//! What documents and examples tell people to type has to be right.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Parser as _;
+use lifeboat::cli::Cli;
+
+use crate::support::Lifeboat;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The documents and examples that show commands.
+fn documents() -> Vec<PathBuf> {
+    let mut documents = vec![root().join("README.md"), root().join("scenarios/README.md")];
+    for directory in ["docs", "examples"] {
+        for entry in fs::read_dir(root().join(directory)).unwrap() {
+            documents.push(entry.unwrap().path());
+        }
+    }
+    documents
+}
+
+/// The calls of the program that a text shows: in tables, blocks and scripts, continued lines in one.
+fn calls(text: &str) -> Vec<String> {
+    let joined = text.replace("\\\n", " ");
+    let mut calls = Vec::new();
+    for line in joined.lines() {
+        let trimmed = line.trim().trim_start_matches("- run: ");
+        let typed = trimmed.strip_prefix("$ ").unwrap_or(trimmed);
+        if typed.starts_with("lifeboat ") {
+            calls.push(typed.to_owned());
+        }
+        // In running text and tables a command is code from its first word to its end.
+        let pieces = line.split('`').skip(1).step_by(2);
+        calls.extend(
+            pieces
+                .filter(|code| code.starts_with("lifeboat "))
+                .map(str::to_owned),
+        );
+    }
+    calls
+}
+
+/// What a shell would make of it, with something in the place of variables and patterns.
+fn words(call: &str) -> Vec<String> {
+    let call = call
+        .replace("${{ matrix.server }}", "2.15.1")
+        .replace("drills/*.toml", "drills/a.toml")
+        .replace("RUNTIME", "process");
+    let call = call.split(" && ").next().unwrap_or_default();
+    let call = call.split(" > ").next().unwrap_or_default();
+    let words = shlex::split(call).unwrap_or_else(|| panic!("{call}"));
+    words
+        .into_iter()
+        .take_while(|word| word != "#" && word != "||")
+        .collect()
+}
+
+#[test]
+fn every_command_that_is_shown_can_be_typed() {
+    let mut seen = 0;
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        for call in calls(&text) {
+            seen += 1;
+            if let Err(error) = Cli::try_parse_from(words(&call)) {
+                assert!(
+                    // What is named in running text may leave its arguments out.
+                    error.kind() == clap::error::ErrorKind::DisplayHelp
+                        || error.kind() == clap::error::ErrorKind::MissingRequiredArgument
+                        || error.kind()
+                            == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+                    "{}: {call}\n{error}",
+                    document.display()
+                );
+            }
+        }
+    }
+    assert!(seen > 50, "only {seen} commands were found");
+}
+
+#[test]
+fn the_job_of_the_example_can_be_typed() {
+    let text = fs::read_to_string(root().join("examples/kubernetes-rehearsal.yaml")).unwrap();
+    let arguments = text
+        .split("args:")
+        .nth(1)
+        .unwrap()
+        .split("env:")
+        .next()
+        .unwrap();
+    let arguments = arguments
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- "));
+    let parsed = Cli::try_parse_from(["lifeboat"].into_iter().chain(arguments));
+    let _parsed = parsed.unwrap();
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        let links = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.contains("://") && !link.starts_with('#')) {
+            let path = link.split('#').next().unwrap_or_default();
+            let target = document.parent().unwrap().join(path);
+            assert!(target.exists(), "{}: {link}", document.display());
+        }
+    }
+}
+
+#[test]
+fn shells_and_man_know_every_command() {
+    let lifeboat = Lifeboat::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let called = lifeboat.call(&["completions", shell]).expect_code(0);
+        assert!(called.stdout.contains("max-recovery-time"), "{shell}");
+    }
+    let _called = lifeboat.call(&["man", "pages"]).expect_code(0);
+    let page = lifeboat.home.path().join("pages/lifeboat-drill-backup.1");
+    let page = fs::read_to_string(page).unwrap();
+    assert!(page.contains("in\\-time"), "{page}");
+    let _called = lifeboat.call(&["completions", "cobol"]).expect_code(2);
+}
