@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser as _;
 use lifeboat::cli::Cli;
+use lifeboat::report::SCHEMAS;
 
-use crate::support::Lifeboat;
+use crate::support::{Lifeboat, expect_valid};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -127,4 +128,30 @@ fn shells_and_man_know_every_command() {
     let page = fs::read_to_string(page).unwrap();
     assert!(page.contains("in\\-time"), "{page}");
     let _called = lifeboat.call(&["completions", "cobol"]).expect_code(2);
+}
+
+/// What is published is what is meant, and `lifeboat schema` prints it.
+#[test]
+fn the_schemas_are_those_that_are_published() {
+    let lifeboat = Lifeboat::new();
+    for name in SCHEMAS {
+        let printed = lifeboat.call(&["schema", name]).expect_code(0).stdout;
+        let path = root().join("schemas").join(format!("{name}.json"));
+        let published = fs::read_to_string(&path).unwrap();
+        assert_eq!(
+            printed,
+            published,
+            "write it anew: lifeboat schema {name} > {}",
+            path.display()
+        );
+        let schema = serde_json::from_str(&published).unwrap();
+        let _schema = jsonschema::validator_for(&schema).unwrap();
+    }
+}
+
+/// The track record is a matrix.
+#[test]
+fn the_track_record_is_as_its_schema_says() {
+    let record = fs::read(root().join("scenarios/track-record.json")).unwrap();
+    expect_valid("matrix", &serde_json::from_slice(&record).unwrap());
 }

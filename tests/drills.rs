@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 
-use crate::support::{Called, Lifeboat, entries};
+use crate::support::{Called, Lifeboat, entries, expect_valid};
 
 /// Where the drills run: as the program itself decides.
 fn runtime() -> String {
@@ -24,7 +24,9 @@ fn runtime() -> String {
 fn run(lifeboat: &Lifeboat, scenario: &str, code: i32) -> Value {
     let arguments = ["drill", "run", scenario, "--json", "--no-progress"];
     let called = lifeboat.call(&arguments).expect_code(code);
-    let record = called.json()["runs"][0].clone();
+    let document = called.json();
+    expect_valid("runs", &document);
+    let record = document["runs"][0].clone();
     assert_eq!(lifeboat.leftovers(), [""; 0], "something was left behind");
     record
 }
@@ -369,7 +371,7 @@ fn servers_that_do_not_come_up_make_a_drill_inconclusive() {
 }
 
 #[test]
-fn a_junit_report_is_written_beside_the_table() {
+fn reports_are_written_beside_the_table() {
     let lifeboat = Lifeboat::new();
     let arguments = [
         "drill",
@@ -377,6 +379,10 @@ fn a_junit_report_is_written_beside_the_table() {
         "r1-without-backup",
         "--junit",
         "junit.xml",
+        "--markdown",
+        "summary.md",
+        "--metrics",
+        "lifeboat.prom",
         "--no-progress",
     ];
     let called = lifeboat.call(&arguments).expect_code(0);
@@ -390,5 +396,25 @@ fn a_junit_report_is_written_beside_the_table() {
     assert!(
         report.contains("tests=\"1\" skipped=\"0\" failures=\"0\" errors=\"0\""),
         "{report}"
+    );
+    let summary = fs::read_to_string(lifeboat.home.path().join("summary.md")).unwrap();
+    assert!(summary.contains("1 of 1 as expected"), "{summary}");
+    assert!(summary.contains("| r1-without-backup "), "{summary}");
+    let metrics = fs::read_to_string(lifeboat.home.path().join("lifeboat.prom")).unwrap();
+    assert!(
+        metrics.contains("lifeboat_drill_lost_messages{drill=\"r1-without-backup\""),
+        "{metrics}"
+    );
+    let nowhere = [
+        "drill",
+        "run",
+        "--metrics",
+        "no/such/directory/lifeboat.prom",
+    ];
+    let called = lifeboat.call(&nowhere).expect_code(2);
+    assert!(
+        called.stderr.contains("no/such/directory"),
+        "{}",
+        called.stderr
     );
 }

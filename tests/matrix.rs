@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{Called, Lifeboat, entries};
+use crate::support::{Called, Lifeboat, entries, expect_valid};
 
 /// As short as a drill can be that has a fault and a recovery.
 fn short(name: &str) -> String {
@@ -69,6 +69,7 @@ fn a_matrix_is_run_once_resumed_in_parts_and_merged() {
         let more = ["--partition", part, "--out", out];
         let called = matrix(&lifeboat, &[&both[..], &more].concat()).expect_code(0);
         assert_eq!(cells(&called.json()).len(), 2, "{}", called.stdout);
+        expect_valid("matrix", &called.json());
     }
     let home = lifeboat.home.path();
     let merged = lifeboat

@@ -10,7 +10,7 @@ use lifeboat_harness::{Cluster, parse_version};
 use serde_json::{Value, json};
 
 use crate::backup::world::{PATIENCE, STREAM, World};
-use crate::support::{Called, Lifeboat, entries};
+use crate::support::{Called, Lifeboat, entries, expect_valid};
 
 /// Rehearses a backup; a server that the environment asks for does not count.
 fn rehearse(lifeboat: &Lifeboat, backup: &Path, more: &[&str]) -> Called {
@@ -94,6 +94,7 @@ async fn an_accounts_backup_is_rehearsed_on_the_version_that_made_it() {
     let lifeboat = Lifeboat::new();
     let called = rehearse(&lifeboat, &target, &["--json", "--max-age", "1h"]).expect_code(0);
     let rehearsal = called.json();
+    expect_valid("rehearsal", &rehearsal);
     assert_eq!(rehearsal["verdict"], "held");
     assert_eq!(rehearsal["server"], "2.14.6");
     assert_eq!(rehearsal["nodes"], 3);
@@ -159,10 +160,30 @@ async fn what_is_damaged_is_named_and_the_rest_is_rehearsed() {
     bytes[middle] ^= 1;
     std::fs::write(&archive, bytes).unwrap();
     let lifeboat = Lifeboat::new();
-    let junit = lifeboat.home.path().join("junit.xml");
-    let more = ["--json", "--junit", junit.to_str().unwrap()];
+    let home = lifeboat.home.path();
+    let junit = home.join("junit.xml");
+    let (markdown, metrics) = (home.join("summary.md"), home.join("metrics.prom"));
+    std::fs::write(&markdown, "before\n").unwrap();
+    let mut more = vec!["--json", "--junit", junit.to_str().unwrap()];
+    more.extend(["--markdown", markdown.to_str().unwrap()]);
+    more.extend(["--metrics", metrics.to_str().unwrap()]);
     let called = rehearse(&lifeboat, &target, &more).expect_code(10);
     let rehearsal = called.json();
+    expect_valid("rehearsal", &rehearsal);
+    let summary = std::fs::read_to_string(&markdown).unwrap();
+    assert!(
+        summary.starts_with("before\n### Lifeboat rehearsal: broken"),
+        "{summary}"
+    );
+    assert!(summary.contains("- **sound broken** of A: "), "{summary}");
+    let text = std::fs::read_to_string(&metrics).unwrap();
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    for wanted in [
+        r#"verdict="broken"} 1.0"#,
+        r#"stream="A",check="sound",outcome="broken"} 1.0"#,
+    ] {
+        assert!(text.contains(wanted), "{text}");
+    }
     assert_eq!(rehearsal["verdict"], "broken");
     let damaged = stream(&rehearsal, "A");
     expect(damaged, "sound", "broken", "");
@@ -286,6 +307,7 @@ async fn a_live_system_is_read_and_its_recovery_point_told() {
     arguments.extend(connect.iter().map(String::as_str));
     let called = lifeboat.call(&arguments).expect_code(0);
     let rehearsal = called.json();
+    expect_valid("rehearsal", &rehearsal);
     assert_eq!(rehearsal["server"], "2.14.6");
     assert_eq!(rehearsal["streams"].as_array().unwrap().len(), 1);
     expect(stream(&rehearsal, STREAM), "equal", "held", "n3");

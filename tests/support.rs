@@ -125,6 +125,18 @@ pub(crate) fn read_archive(path: &Path) -> lifeboat::archive::Result<Held> {
     })
 }
 
+/// Fails unless a document is as its schema says, and has nothing that this does not know.
+#[track_caller]
+pub(crate) fn expect_valid(name: &str, document: &Value) {
+    let schema = serde_json::to_value(lifeboat::report::schema(name).unwrap()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<String> = validator
+        .iter_errors(document)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert_eq!(errors, [""; 0]);
+}
+
 /// The names in a directory.
 pub(crate) fn entries(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).unwrap();

@@ -9,6 +9,7 @@ mod offline;
 mod online;
 mod reports;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
 pub use audit::{Audit, SystemLogin};
@@ -99,6 +100,16 @@ pub enum Command {
     /// No running server is needed: it finds the stream, with its consumers, when it starts. Nothing is
     /// ever overwritten, and after an error the directory is as it was.
     Extract(Extract),
+    /// Print the JSON schema of what a command prints with --json, or leaves as a file
+    ///
+    /// `runs` is what `drill run` prints, `matrix` what `drill matrix` prints and leaves as matrix.json,
+    /// `rehearsal` what `drill backup` and `drill live` print and leave as rehearsal.json. Keys are only
+    /// ever added.
+    Schema {
+        /// The document
+        #[arg(value_parser = PossibleValuesParser::new(["matrix", "rehearsal", "runs"]))]
+        name: String,
+    },
     /// Print completions for a shell
     ///
     /// For bash: lifeboat completions bash > ~/.local/share/bash-completion/completions/lifeboat

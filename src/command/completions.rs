@@ -1,4 +1,4 @@
-//! `completions` and `man`: what shells and `man` want to know of the command line, made from it.
+//! `completions`, `man` and `schema`: what shells, `man` and other programs want to know of this one.
 
 use std::fs;
 use std::path::Path;
@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use super::{Failure, Outcome};
 use crate::cli::Cli;
 use crate::exit::Exit;
+use crate::report;
 use crate::ui;
 
 /// Prints a shell's completions.
@@ -16,6 +17,14 @@ pub(super) fn completions(shell: Shell) -> Outcome {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "lifeboat", &mut script);
     ui::print(String::from_utf8_lossy(&script).trim_end())?;
+    Ok(Exit::Done)
+}
+
+/// Prints a document's schema.
+pub(super) fn schema(name: &str) -> Outcome {
+    let schema = report::schema(name)
+        .ok_or_else(|| Failure::new(Exit::Usage, format!("{name} has no schema")))?;
+    ui::print(&serde_json::to_string_pretty(&schema)?)?;
     Ok(Exit::Done)
 }
 

@@ -70,6 +70,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Cat(options) => cat::run(options).await,
         Command::Convert(options) => convert::run(options).await,
         Command::Extract(options) => extract::run(options).await,
+        Command::Schema { name } => completions::schema(&name),
         Command::Completions { shell } => completions::completions(shell),
         Command::Man { directory } => completions::man(&directory),
     };

@@ -1,12 +1,13 @@
 //! What judges find, and the figures they measure on the way.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::model::FindingKind;
 use crate::model::Verdict;
 
 /// Something that was found, and what it does to the verdict.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// Its kind.
     pub kind: FindingKind,

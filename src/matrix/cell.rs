@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::judge::RunRecord;
 use crate::model::{Expected, FindingKind, Verdict};
 
 /// A drill on a server version.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cell {
     /// The digest of what the drill does: runs of another say nothing of it.
     #[serde(default)]
@@ -44,7 +45,7 @@ pub struct Cell {
 }
 
 /// A run in short.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Brief {
     /// When it began (RFC 3339).
     pub at: String,
@@ -84,7 +85,7 @@ impl Brief {
 }
 
 /// The least, the middle and the most of several figures.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Range {
     /// The least.
     pub least: f64,

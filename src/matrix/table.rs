@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,7 @@ use super::cell::Cell;
 use crate::judge::RunRecord;
 
 /// A matrix as it is written and read. Keys are only ever added.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Table {
     /// The server versions, oldest first, and the digest of each binary.
     pub servers: Vec<Server>,
@@ -18,7 +19,7 @@ pub struct Table {
 }
 
 /// A server version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Server {
     /// The version.
     pub version: String,
@@ -27,7 +28,7 @@ pub struct Server {
 }
 
 /// A drill.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Row {
     /// Its name.
     pub scenario: String,

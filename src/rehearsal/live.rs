@@ -2,6 +2,7 @@
 //! system been lost just now.
 
 use lifeboat_harness::wait::{Probe, until};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -13,7 +14,7 @@ use crate::jetstream::Connection;
 const ANSWERS_WITHIN: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// The recovery points of a live system's streams.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Live {
     /// How long the backup took.
     pub backup_seconds: f64,
@@ -22,7 +23,7 @@ pub struct Live {
 }
 
 /// What would have been lost of a stream, had it been lost when the rehearsal ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RecoveryPoint {
     /// The stream.
     pub stream: String,

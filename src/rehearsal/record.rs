@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check::{self, Check};
@@ -14,7 +15,7 @@ use crate::model::Verdict;
 pub(super) const FORMAT: u32 = 1;
 
 /// A rehearsal and what came of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rehearsal {
     /// Version of this format.
     pub format: u32,
@@ -59,7 +60,7 @@ pub struct Rehearsal {
 }
 
 /// A part of a backup that was rehearsed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SampleRecord {
     /// Streams that were chosen.
     pub streams: usize,
@@ -76,7 +77,7 @@ pub struct SampleRecord {
 }
 
 /// One stream's rehearsal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StreamRehearsal {
     /// The stream.
     pub stream: String,
@@ -104,7 +105,7 @@ pub struct StreamRehearsal {
 }
 
 /// How long the parts of a restore took.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Timing {
     /// Reading and checking the backup, and planning.
     pub reading_seconds: f64,
