@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use lifeboat_harness::wait::{Probe, until};
-use lifeboat_harness::{Cluster, parse_version};
+use lifeboat_harness::{Cluster, StoreArea, parse_version};
 use serde_json::{Value, json};
 
 use crate::backup::world::{PATIENCE, STREAM, World};
@@ -234,6 +234,86 @@ async fn a_policy_and_a_sample_are_part_of_the_verdict() {
     assert!(called.stderr.contains("--sample"), "{}", called.stderr);
 }
 
+/// A stream's own directory has its configuration inside.
+#[tokio::test]
+async fn a_stopped_servers_stream_is_rehearsed_as_it_lies_on_its_disk() {
+    let world = World::start_version(3, "2.14.6").await;
+    let transformed = json!({
+        "subject_transform": { "src": "ORDERS.>", "dest": "stored.>" }, "no_ack": true,
+    });
+    world.create(STREAM, 3, &transformed).await;
+    world.publish_bulk(STREAM, 20, 100).await;
+    let node = world.cluster.node("n1");
+    node.stop().await.unwrap();
+    let store = world.path("store");
+    let area = StoreArea::Stream {
+        account: world.cluster.credentials().account.clone(),
+        stream: STREAM.to_owned(),
+    };
+    assert!(node.copy_store(&area, &store).await.unwrap());
+    let lifeboat = Lifeboat::new();
+    let more = ["--json", "--max-age", "1h"];
+    let rehearsal = rehearse(&lifeboat, &store, &more).expect_code(0).json();
+    assert_eq!(rehearsal["server"], "2.14.6", "as its form tells");
+    assert_eq!(rehearsal["nodes"], 3);
+    let own = stream(&rehearsal, STREAM);
+    expect(own, "equal", "held", "20 messages");
+    expect(own, "usable", "held", "consumed and acknowledged");
+    let one = ["--json", "--set", "num_replicas=1"];
+    let rehearsal = rehearse(&lifeboat, &store, &one).expect_code(0).json();
+    assert_eq!(rehearsal["nodes"], 1);
+}
+
+/// Work that waits in a queue is given first, and a stream that gets messages from others gets them once.
+#[tokio::test]
+async fn queues_and_sources_are_used_as_they_are() {
+    let world = World::start_version(1, "2.12.8").await;
+    let queue = json!({ "retention": "workqueue", "subjects": ["work"] });
+    world.create("QUEUE", 1, &queue).await;
+    for number in 0..400_u32 {
+        let payload = number.to_string();
+        world.client.publish("work", payload.into()).await.unwrap();
+    }
+    world.create("A", 1, &json!({})).await;
+    world.publish_bulk("A", 30, 100).await;
+    let all = json!({ "sources": [{ "name": "A" }], "subjects": [] });
+    world.create("ALL", 1, &all).await;
+    let some = json!({ "mirror": { "name": "A", "filter_subject": "A.x" }, "subjects": [] });
+    world.create("SOME", 1, &some).await;
+    for (name, messages) in [("QUEUE", 400), ("ALL", 30)] {
+        until(PATIENCE, || async {
+            match world.connection.stream_info(name).await {
+                Ok(info) if info.state.messages == messages => Probe::Ready(()),
+                seen => Probe::Pending(format!("{seen:?}")),
+            }
+        })
+        .await
+        .unwrap();
+    }
+    let target = save_account(&world);
+    let lifeboat = Lifeboat::new();
+    let rehearsal = rehearse(&lifeboat, &target, &["--json"])
+        .expect_code(0)
+        .json();
+    expect(stream(&rehearsal, "QUEUE"), "usable", "held", "consumed");
+    expect(stream(&rehearsal, "ALL"), "usable", "held", "A reaches it");
+    expect(
+        stream(&rehearsal, "SOME"),
+        "usable",
+        "not-applicable",
+        "a part of A",
+    );
+    // What is wrong with a stream that is not asked for is nobody's business.
+    std::fs::remove_dir_all(target.join("QUEUE")).unwrap();
+    let called = rehearse(&lifeboat, &target, &[]).expect_code(10);
+    assert!(
+        called.stdout.contains("is not there any more"),
+        "{}",
+        called.stdout
+    );
+    let _called = rehearse(&lifeboat, &target, &["--exclude", "QUEUE"]).expect_code(0);
+}
+
 /// A mirror that was saved later than its origin does not get what the restored origin takes next.
 #[tokio::test]
 async fn a_mirror_that_is_ahead_of_its_restored_origin_is_found() {
@@ -320,10 +400,8 @@ async fn a_live_system_is_read_and_its_recovery_point_told() {
     assert_eq!(world.picture(STREAM).await, before, "it was only read");
     assert!(kept.join(STREAM).join("lifeboat.json").exists());
     // Without --keep the backup goes with a rehearsal that held.
-    let arguments = arguments
-        .iter()
-        .filter(|one| !["--json", "--keep", kept.to_str().unwrap(), STREAM].contains(one));
-    let arguments: Vec<&str> = arguments.copied().collect();
+    let mut arguments = vec!["drill", "live", "OTHER", "--no-progress"];
+    arguments.extend(connect.iter().map(String::as_str));
     let called = lifeboat.call(&arguments).expect_code(0);
     assert!(
         called.stdout.contains("recovery point: 0 messages"),
@@ -335,6 +413,36 @@ async fn a_live_system_is_read_and_its_recovery_point_told() {
         assert_eq!(entries(&runs.join(run)), ["rehearsal.json"]);
     }
     assert_eq!(lifeboat.leftovers(), [""; 0]);
+}
+
+/// What is wrong with the arguments is told before the live system is read, and nothing stays of it.
+#[tokio::test]
+async fn a_live_rehearsal_that_can_not_begin_leaves_nothing() {
+    let world = World::start_version(1, "2.15.1").await;
+    world.create("A", 1, &json!({})).await;
+    let lifeboat = Lifeboat::new();
+    let connect = world.connect_arguments();
+    let call = |more: &[&str]| {
+        let connect: Vec<&str> = connect.iter().map(String::as_str).collect();
+        let arguments = [&["drill", "live", "--no-progress"], more, &connect[..]].concat();
+        lifeboat.call(&arguments)
+    };
+    for (more, code) in [
+        (&["--sample", "some"][..], 2),
+        (&["--set", "max_age=banana"], 2),
+        (&["--rehearse-on", "2.99.0"], 14),
+        (&["NOBODY"], 2),
+        (&["A", "--include", "B"], 2),
+    ] {
+        let _called = call(more).expect_code(code);
+        let runs = lifeboat.home.path().join("lifeboat-runs");
+        assert!(!runs.exists() || entries(&runs).is_empty(), "{more:?}");
+    }
+    let kept = lifeboat.home.path().join(".lifeboat-partial-kept");
+    std::fs::create_dir(&kept).unwrap();
+    let target = lifeboat.home.path().join("kept");
+    let _called = call(&["--keep", target.to_str().unwrap()]).expect_code(15);
+    assert!(kept.exists(), "it is of somebody else");
 }
 
 #[tokio::test]
@@ -352,6 +460,7 @@ async fn a_rehearsal_that_is_interrupted_leaves_nothing() {
         "--replicas",
         "3",
     ];
+    let evidence = lifeboat.home.path().join("lifeboat-runs");
     let child = lifeboat
         .command(&arguments)
         .stdout(Stdio::null())
@@ -373,6 +482,7 @@ async fn a_rehearsal_that_is_interrupted_leaves_nothing() {
     let ended = child.wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(130));
     assert_eq!(lifeboat.leftovers(), [""; 0]);
+    assert_eq!(entries(&evidence), [""; 0]);
 }
 
 #[test]

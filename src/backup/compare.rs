@@ -45,6 +45,8 @@ pub(super) struct Compared {
     pub(super) gone: Gone,
     /// Consumers that stand elsewhere than they should, in sentences.
     pub(super) consumers: Vec<String>,
+    /// Consumers that servers have removed since, as nobody uses them.
+    pub(super) removed_consumers: Vec<String>,
 }
 
 /// Compares a stream with the backup it was restored from; on every replica, or on its leader alone.

@@ -30,7 +30,7 @@ pub use account::{AccountOptions, AccountProgress, AccountSummary, back_up_accou
 pub use error::{BackupError, Result};
 pub use gone::Gone;
 pub use overrides::{Overrides, read_setting};
-pub use plan::{Action, RestorePlan, plan_restore};
+pub use plan::{Action, MESSAGE_ARCHIVES_SINCE, RestorePlan, plan_restore};
 pub use removal::remove_stream;
 pub use restore::{IfExists, RestoreOptions, RestoreSummary, restore_as_planned, restore_stream};
 pub use restore_account::{

@@ -138,7 +138,7 @@ pub struct Overrides {
 
 impl Overrides {
     /// The configuration to restore with.
-    pub(super) fn apply(&self, own: &Map<String, Value>) -> Result<Map<String, Value>> {
+    pub fn apply(&self, own: &Map<String, Value>) -> Result<Map<String, Value>> {
         let name = own.get("name").cloned().unwrap_or_default();
         let mut config = match &self.config {
             None => own.clone(),

@@ -14,8 +14,9 @@ use crate::archive::{Consumer, Form, Packing};
 use crate::jetstream::{Connection, RequestError, StreamInfo};
 use crate::offline::is_mirror;
 
-/// The first version that restores message archives, and streams that are kept in memory.
-const MESSAGE_ARCHIVES_SINCE: Version = Version::new(2, 15, 0);
+/// The first version that writes and restores message archives, and restores streams that are kept in
+/// memory.
+pub const MESSAGE_ARCHIVES_SINCE: Version = Version::new(2, 15, 0);
 /// So long it is listened for publishers.
 const LISTEN_FOR: std::time::Duration = std::time::Duration::from_millis(250);
 

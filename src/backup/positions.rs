@@ -14,18 +14,29 @@ use crate::jetstream::Connection;
 
 /// How long restored consumers may take to be seen; some 3 s were measured in clusters.
 const CONSUMERS_WITHIN: Duration = Duration::from_secs(30);
+/// A consumer that is kept for longer without being used has to be there after a restore, in nanoseconds.
+const SOON_NS: i64 = 60_000_000_000;
 /// How long they may take to stand where they should: what a cluster tells of them just after a
 /// restore is not yet true.
 const STANDING_WITHIN: Duration = Duration::from_secs(10);
+
+/// What became of a restored stream's consumers.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Found {
+    /// Those that stand elsewhere than they should, in sentences.
+    pub(super) elsewhere: Vec<String>,
+    /// Those that servers have removed since, as nobody uses them.
+    pub(super) removed: Vec<String>,
+}
 
 /// Waits until every consumer is there, and tells of those that stand elsewhere than they should.
 pub(super) async fn find_consumers(
     connection: &Connection,
     backup: &StreamBackup,
     plan: &RestorePlan,
-) -> Result<Vec<String>> {
+) -> Result<Found> {
     let stream = &plan.stream;
-    let mut elsewhere = Vec::new();
+    let mut found_all = Found::default();
     for expected in &plan.consumers {
         let consumer = connection.consumer(stream, &expected.name);
         let is_missing = AtomicBool::new(false);
@@ -40,9 +51,10 @@ pub(super) async fn find_consumers(
         });
         // Servers remove those that nobody uses, soon after they are restored.
         let found = if is_fleeting(expected) {
-            let Ok(_) = consumer.position().await else {
+            if consumer.position().await.is_err() {
+                found_all.removed.push(expected.name.clone());
                 continue;
-            };
+            }
             Ok(())
         } else {
             found.await
@@ -60,19 +72,24 @@ pub(super) async fn find_consumers(
                 BackupError::not_compared(stream, reason)
             });
         }
-        elsewhere.extend(compare(connection, stream, expected, &backup.survey.live).await);
+        let elsewhere = compare(connection, stream, expected, &backup.survey.live).await;
+        found_all.elsewhere.extend(elsewhere);
     }
-    Ok(elsewhere)
+    Ok(found_all)
 }
 
-/// Whether servers remove it when nobody uses it.
+/// Whether servers remove it soon when nobody uses it.
 fn is_fleeting(consumer: &Consumer) -> bool {
     let durable = consumer.config.get("durable_name").and_then(Value::as_str);
     let threshold = consumer
         .config
         .get("inactive_threshold")
         .and_then(Value::as_i64);
-    durable.is_none_or(str::is_empty) || threshold.is_some_and(|threshold| threshold > 0)
+    match threshold.filter(|threshold| *threshold > 0) {
+        Some(threshold) => threshold < SOON_NS,
+        // Servers remove those without a name after 5 s.
+        None => durable.is_none_or(str::is_empty),
+    }
 }
 
 /// How a consumer's place differs from where it should be, if it does.

@@ -78,7 +78,7 @@ pub struct RestoreSummary {
     pub messages: u64,
     /// The last sequence.
     pub last_sequence: u64,
-    /// Consumers restored.
+    /// Consumers restored, and there.
     pub consumers: usize,
     /// The servers whose replicas were compared; one without a name is alone.
     pub replicas: Vec<String>,
@@ -222,6 +222,11 @@ pub async fn restore_as_planned(
     summary.gone = compared.gone;
     summary.lacks.extend(compared.consumers.iter().cloned());
     summary.misplaced = compared.consumers;
+    summary.consumers -= compared.removed_consumers.len();
+    for name in compared.removed_consumers {
+        let remark = format!("consumer {name} was removed again by the server: nobody uses it");
+        summary.remarks.push(remark);
+    }
     summary.elapsed = began.elapsed();
     Ok(summary)
 }
@@ -329,9 +334,11 @@ impl Work<'_> {
         let mut compared = compare(connection, backup, plan, every_replica, progress)
             .await
             .map_err(|error| error.of_comparing(stream))?;
-        compared.consumers = find_consumers(connection, backup, plan)
+        let consumers = find_consumers(connection, backup, plan)
             .await
             .map_err(|error| error.of_comparing(stream))?;
+        compared.consumers = consumers.elsewhere;
+        compared.removed_consumers = consumers.removed;
         mark::remove(connection, stream).await?;
         Ok(compared)
     }

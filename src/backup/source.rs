@@ -118,7 +118,7 @@ impl StreamBackup {
     }
 
     /// What its messages take in the stream, as well as it is known without reading them again.
-    pub(super) fn bytes(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         let sums = self.survey.sums.map(|sums| sums.bytes);
         let said = self.look.state().map(|state| state.bytes);
         sums.or(said).unwrap_or(self.survey.figures.bytes)

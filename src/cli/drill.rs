@@ -20,11 +20,14 @@ Checks:
 
 Exit codes:
     0  all held
-    2  the command line or an argument is wrong, or there is no backup
+    2  the command line or an argument is wrong, or nothing of that name is there
    10  a check is broken: this backup does not do
    11  a check could not be told
+   12  the live system's backup lacks what was asked for
+   13  it is no backup
    14  no server is to be had, or the cluster did not start
-   15  there is no room for it
+   15  there is no room for it, or what was to be written exists
+   16  it is of a later version of this program
   130  interrupted";
 
 /// What can be done with drills.

@@ -35,8 +35,8 @@ Exit codes:
    10  a promise was broken (or held where a known defect should break it), a drill holds whatever is
        expected of it, a restored stream differs, a rehearsed backup does not do, or an audit found
        something
-   11  a drill could not tell, and none was broken; no drill ran; a restored stream could not be
-       compared; or an audit found nothing as bad, and got no answer to some of its questions
+   11  a drill or a rehearsal could not tell, and none was broken; no drill ran; a restored stream could
+       not be compared; or an audit found nothing as bad, and got no answer to some of its questions
    12  a backup lacks something
    13  a backup is damaged, or was interrupted while it was made
    14  a server or its binary is not to be had

@@ -1,7 +1,7 @@
 //! `drill backup`: a backup of the user's, rehearsed.
 
 use super::Outcome;
-use super::rehearsing::{Wanted, settings, tell};
+use super::rehearsing::{MadeBy, Wanted, settings, tell};
 use super::reports::ReportFiles;
 use crate::cli::DrillBackup;
 use crate::model::NameFilter;
@@ -16,8 +16,9 @@ pub(super) async fn run(options: DrillBackup) -> Outcome {
     let wanted = Wanted {
         path: options.server.clone(),
         version: options.server_version.clone(),
+        option: "--server-version or --server",
     };
-    let settings = settings(&options.rehearsing, &backup, wanted).await?;
+    let settings = settings(&options.rehearsing, &MadeBy::of(&backup), wanted).await?;
     // A report that can't be written is told of before the work, not after.
     let reports = ReportFiles::create(&options.rehearsing.reports)?;
     let progress = RehearsalProgress::new(ui::can_draw(options.output.no_progress));

@@ -1,16 +1,17 @@
 //! `drill live`: a live system's backup, taken and rehearsed.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::rehearsing::{Wanted, settings, tell};
+use super::rehearsing::{MadeBy, Wanted, settings, tell};
 use super::reports::ReportFiles;
 use super::{Failure, Outcome, connect};
-use crate::backup::{AccountOptions, BackupOptions, back_up_account};
+use crate::backup::{AccountOptions, BackupError, BackupOptions, back_up_account};
 use crate::cli::DrillLive;
-use crate::evidence::create_run_directory;
+use crate::evidence::RunDirectory;
 use crate::exit::Exit;
 use crate::model::{NameFilter, Verdict};
+use crate::offline::unfinished;
 use crate::rehearsal::{SavedBackup, recovery_points, rehearse};
 use crate::ui::{self, AccountBars, RehearsalProgress};
 
@@ -21,46 +22,74 @@ pub(super) async fn run(options: DrillLive) -> Outcome {
     if options.output.json {
         ui::speak_json();
     }
+    // Everything that can be wrong with what was typed is found before anything is read.
     let names = names(&options)?;
     let reports = ReportFiles::create(&options.rehearsing.reports)?;
     let connection = connect::open(&options.connect).await?;
-    let draw = ui::can_draw(options.output.no_progress);
+    let made_by = match connection.server_version() {
+        Some(version) => MadeBy::Version(version),
+        None => MadeBy::Form { is_older: false },
+    };
+    let mut settings = settings(&options.rehearsing, &made_by, wanted(&options)).await?;
     let label = format!("live-{}", options.stream.as_deref().unwrap_or("account"));
-    let run = create_run_directory(&options.rehearsing.evidence, &label)
-        .map_err(|(path, error)| unwritable(&path, &error))?;
-    let target = options.keep.clone().unwrap_or_else(|| run.join(BACKUP));
+    let run = RunDirectory::create(&options.rehearsing.evidence, &label).map_err(unwritable)?;
+    let target = options
+        .keep
+        .clone()
+        .unwrap_or_else(|| run.path().join(BACKUP));
+    let partial = Partial::of(&target)?;
+
     let account = AccountOptions {
         names,
         jobs: usize::from(options.rehearsing.jobs),
         resume: false,
         stream: BackupOptions::default(),
     };
+    let draw = ui::can_draw(options.output.no_progress);
     let bars = AccountBars::new(draw);
     let taken = back_up_account(&connection, &target, &account, &bars).await;
     bars.clear();
-    let taken = match taken {
-        Ok(taken) => taken,
-        Err(error) => {
-            // Nothing was rehearsed, and there is nothing to see.
-            let _removed = fs::remove_dir_all(&run);
-            return Err(error.into());
-        }
-    };
+    let taken = taken?;
+    drop(partial);
+
     let backup = SavedBackup::at(&target, &NameFilter::default())?;
-    let mut settings = settings(&options.rehearsing, &backup, wanted(&options)).await?;
-    settings.run_directory = Some(run.clone());
+    settings.run_directory = Some(run.path().to_owned());
     let progress = RehearsalProgress::new(draw);
     let rehearsed = rehearse(&backup, &settings, &progress).await;
     progress.clear();
     let mut rehearsal = rehearsed?;
     let seconds = taken.elapsed.as_secs_f64();
-    let live = recovery_points(&connection, &backup, &rehearsal, seconds).await;
-    rehearsal.live = Some(live);
+    rehearsal.live = Some(recovery_points(&connection, &backup, seconds).await);
     rehearsal.write()?;
     if rehearsal.verdict == Verdict::Held && options.keep.is_none() {
-        fs::remove_dir_all(&target).map_err(|error| unwritable(&target, &error))?;
+        fs::remove_dir_all(&target).map_err(|error| unwritable((target, error)))?;
     }
+    let _kept = run.keep();
     tell(&rehearsal, reports, &options.output)
+}
+
+/// What a backup leaves when it does not come to its end. Nobody continues one that is rehearsed.
+struct Partial(PathBuf);
+
+impl Partial {
+    /// That of a backup which is about to begin.
+    fn of(target: &std::path::Path) -> Result<Self, BackupError> {
+        let path = unfinished(target);
+        if path.exists() {
+            // It is of somebody else, who may want to continue it.
+            return Err(BackupError::Unfinished { path });
+        }
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if self.0.exists() {
+            // Nobody is left who could be told.
+            let _removed = fs::remove_dir_all(&self.0);
+        }
+    }
 }
 
 /// The streams that were asked for; one that is named is named literally.
@@ -81,21 +110,16 @@ fn names(options: &DrillLive) -> Result<NameFilter, Failure> {
 
 /// A version, or the path of a binary.
 fn wanted(options: &DrillLive) -> Wanted {
-    match &options.rehearse_on {
-        Some(text) if text.contains('/') => Wanted {
-            path: Some(PathBuf::from(text)),
-            version: None,
-        },
-        other => Wanted {
-            path: None,
-            version: other.clone(),
-        },
+    let path = options.rehearse_on.as_ref();
+    let path = path.filter(|text| text.contains('/')).map(PathBuf::from);
+    Wanted {
+        version: options.rehearse_on.clone().filter(|_| path.is_none()),
+        path,
+        option: "--rehearse-on",
     }
 }
 
-fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(
-        Exit::Unexpected,
-        format!("can't write {}: {error}", path.display()),
-    )
+fn unwritable((path, error): (PathBuf, std::io::Error)) -> Failure {
+    let text = format!("can't write {}: {error}", path.display());
+    Failure::new(Exit::Unexpected, text)
 }

@@ -8,7 +8,7 @@ use semver::Version;
 use super::drilling::find_server;
 use super::reports::{ReportFiles, Texts};
 use super::{Failure, Outcome};
-use crate::backup::{Overrides, read_setting};
+use crate::backup::{MESSAGE_ARCHIVES_SINCE, Overrides, read_setting};
 use crate::cli::{Output, Rehearsing, ServerChoice};
 use crate::exit::Exit;
 use crate::model::Verdict;
@@ -16,20 +16,39 @@ use crate::rehearsal::{Policy, Rehearsal, RehearsalSettings, Sample, SavedBackup
 use crate::report::{rehearsal_as_junit, rehearsal_as_metrics, rehearsal_markdown, rehearsal_text};
 use crate::ui;
 
-/// The first version that does not write tars.
-const MESSAGE_ARCHIVES_SINCE: Version = Version::new(2, 15, 0);
-
 /// A server that was asked for.
-#[derive(Default)]
 pub(super) struct Wanted {
     pub(super) path: Option<PathBuf>,
     pub(super) version: Option<String>,
+    /// What asks for another.
+    pub(super) option: &'static str,
+}
+
+/// What is known of the server that made the backup.
+pub(super) enum MadeBy {
+    Version(Version),
+    /// The form of its archives alone; whether it is that of servers to 2.14.
+    Form {
+        is_older: bool,
+    },
+}
+
+impl MadeBy {
+    /// What a backup tells.
+    pub(super) fn of(backup: &SavedBackup) -> Self {
+        match backup.server() {
+            Some(version) => Self::Version(version.clone()),
+            None => Self::Form {
+                is_older: backup.is_of_older_servers(),
+            },
+        }
+    }
 }
 
 /// What was typed, and the server that is to run.
 pub(super) async fn settings(
     options: &Rehearsing,
-    backup: &SavedBackup,
+    made_by: &MadeBy,
     wanted: Wanted,
 ) -> Result<RehearsalSettings, Failure> {
     let setting = |text: &String| {
@@ -46,7 +65,7 @@ pub(super) async fn settings(
         .map_or(Ok(Sample::default()), str::parse);
     let sample = sample
         .map_err(|reason: String| Failure::new(Exit::Usage, format!("--sample: {reason}")))?;
-    let (server, runtime) = choose_server(options, backup, wanted).await?;
+    let (server, runtime) = choose_server(options, made_by, wanted).await?;
     Ok(RehearsalSettings {
         server,
         runtime,
@@ -68,16 +87,22 @@ pub(super) async fn settings(
 /// The server that was asked for, or else the version that made the backup.
 async fn choose_server(
     options: &Rehearsing,
-    backup: &SavedBackup,
+    made_by: &MadeBy,
     wanted: Wanted,
 ) -> Result<(ServerBinary, Runtime), Failure> {
     let is_asked_for =
         wanted.path.is_some() || wanted.version.is_some() || options.place.image.is_some();
-    let made_by = backup.server().filter(|_| !is_asked_for);
-    let version = match made_by {
-        Some(version) => Some(version.to_string()),
-        None if is_asked_for => wanted.version,
-        None => Some(likely_version(backup).to_string()),
+    let (version, is_told) = match made_by {
+        _ if is_asked_for => (wanted.version, false),
+        MadeBy::Version(version) => (Some(version.to_string()), true),
+        MadeBy::Form { is_older } => {
+            let likely = likely_version(*is_older);
+            ui::say(&format!(
+                "nothing in the backup tells which server made it: {likely} is taken ({} takes another)",
+                wanted.option
+            ));
+            (Some(likely.to_string()), false)
+        }
     };
     let choice = ServerChoice {
         server: wanted.path,
@@ -85,15 +110,15 @@ async fn choose_server(
         offline: options.offline,
     };
     let found = find_server(&choice, &options.place).await;
-    let (server, runtime) = match (found, made_by) {
-        (Err(failure), Some(version)) => {
+    let (server, runtime) = match found {
+        Err(failure) if is_told => {
             let text = format!(
-                "the backup was made by nats-server {version}: {failure}; rehearse it on another with \
-                 --server-version or --server"
+                "it was made by another server than there is: {failure}; {} rehearses it on another",
+                wanted.option
             );
             return Err(Failure::new(failure.exit, text));
         }
-        (found, _) => found?,
+        found => found?,
     };
     if server.source == ServerSource::Image {
         ui::say(&format!("{server}: image {}", server.path.display()));
@@ -102,20 +127,12 @@ async fn choose_server(
 }
 
 /// The version that is taken for a backup which does not tell: the newest that writes its form.
-fn likely_version(backup: &SavedBackup) -> Version {
-    let older = KNOWN_VERSIONS
-        .iter()
-        .filter(|version| **version < MESSAGE_ARCHIVES_SINCE && version.pre.is_empty());
-    let likely = if backup.is_of_older_servers() {
-        older.max().cloned()
-    } else {
-        None
-    };
-    let likely = likely.unwrap_or(DEFAULT_VERSION);
-    ui::say(&format!(
-        "nothing in the backup tells which server made it: {likely} is taken, another with --server-version"
-    ));
-    likely
+fn likely_version(is_older: bool) -> Version {
+    let known = KNOWN_VERSIONS.iter();
+    let older =
+        known.filter(|version| **version < MESSAGE_ARCHIVES_SINCE && version.pre.is_empty());
+    let newest = older.max().filter(|_| is_older);
+    newest.cloned().unwrap_or(DEFAULT_VERSION)
 }
 
 /// Prints what came of it, and says how to exit.

@@ -78,6 +78,9 @@ impl ReportFiles {
 
 /// A file in the same directory, which takes a name at the end.
 fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
+    if path.is_dir() {
+        return Err(unwritable(path, &std::io::ErrorKind::IsADirectory.into()));
+    }
     let parent = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());

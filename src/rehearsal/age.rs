@@ -40,11 +40,13 @@ pub(super) fn check_age(streams: &[SavedStream], most: Duration, now: OffsetDate
 /// How old a stream's backup is. Where no manifest tells, it is no older than its last message, and no
 /// younger than its file, which copying makes younger but nothing older.
 fn age_of(stream: &SavedStream, most: Duration, now: OffsetDateTime) -> Option<Duration> {
-    let age = |time: OffsetDateTime| Duration::try_from(now - time).unwrap_or_default();
+    // What is of the future tells nothing.
+    let age = |time: OffsetDateTime| Duration::try_from(now - time).ok();
     if let Some(taken_at) = stream.taken_at {
-        return Some(age(taken_at));
+        return age(taken_at);
     }
-    let (at_most, at_least) = (stream.last_message_at.map(age), stream.modified_at.map(age));
+    let at_most = stream.last_message_at.and_then(age);
+    let at_least = stream.modified_at.and_then(age);
     at_most
         .filter(|at_most| *at_most <= most)
         .or_else(|| at_least.filter(|at_least| *at_least > most))
@@ -66,20 +68,39 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    fn outcome(taken: Option<u32>, last_message: Option<u32>, file: Option<u32>) -> CheckOutcome {
-        let now = OffsetDateTime::from_unix_timestamp(1_000_000_000).unwrap();
-        let ago = |hours: Option<u32>| hours.map(|hours| now - HOUR * hours);
-        let stream = SavedStream {
+    fn stream() -> SavedStream {
+        SavedStream {
             name: String::from("S"),
             path: PathBuf::new(),
             config: Map::new(),
             archive_bytes: 0,
             bytes: 0,
+            last_sequence: None,
             form: None,
             server: None,
+            taken_at: None,
+            last_message_at: None,
+            modified_at: None,
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_tells_nothing() {
+        let now = OffsetDateTime::from_unix_timestamp(1_000_000_000).unwrap();
+        let mut stream = stream();
+        stream.taken_at = Some(now + HOUR);
+        let check = check_age(&[stream], HOUR * 24, now);
+        assert_eq!(check.outcome, CheckOutcome::Inconclusive);
+    }
+
+    fn outcome(taken: Option<u32>, last_message: Option<u32>, file: Option<u32>) -> CheckOutcome {
+        let now = OffsetDateTime::from_unix_timestamp(1_000_000_000).unwrap();
+        let ago = |hours: Option<u32>| hours.map(|hours| now - HOUR * hours);
+        let stream = SavedStream {
             taken_at: ago(taken),
             last_message_at: ago(last_message),
             modified_at: ago(file),
+            ..stream()
         };
         check_age(&[stream], HOUR * 24, now).outcome
     }

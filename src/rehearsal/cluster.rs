@@ -22,10 +22,17 @@ pub(super) struct Site {
     pub(super) connection: Connection,
 }
 
-/// How many replicas a stream will have.
+/// More replicas than this no server makes.
+const MOST_REPLICAS: u64 = 5;
+
+/// How many replicas a stream will have, as far as a cluster can be had for it: one that wants more is
+/// refused when it is restored.
 pub(super) fn replicas_of(stream: &SavedStream, settings: &RehearsalSettings) -> u64 {
-    let replicas = settings.overrides.replicas;
-    replicas.map_or_else(|| stream.replicas(), |replicas| replicas as u64)
+    let config = settings.overrides.apply(&stream.config);
+    let replicas = config
+        .ok()
+        .and_then(|config| config.get("num_replicas")?.as_u64());
+    replicas.unwrap_or(1).clamp(1, MOST_REPLICAS)
 }
 
 /// How many nodes all streams need.

@@ -12,6 +12,7 @@ use super::check::{Check, CheckName};
 use super::sentinel::{Sentinel, Unused, publish, read};
 use crate::jetstream::{Connection, read_messages};
 use crate::model::{StoredMessage, origins};
+use crate::offline::is_mirror;
 
 /// How long a message may take from an origin: mirrors that find it gone try again after 10 s.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(30);
@@ -21,53 +22,88 @@ const LOOKED_AT: u64 = 1000;
 const SOURCE_HEADER: &str = "nats-stream-source";
 
 /// A stream that came back.
-#[derive(Clone, Copy)]
-pub(super) struct Restored<'a> {
-    pub(super) name: &'a str,
-    pub(super) config: &'a Map<String, Value>,
+pub(super) struct Present {
+    pub(super) name: String,
+    pub(super) config: Map<String, Value>,
     /// The last sequence of its backup.
     pub(super) last_sequence: u64,
 }
 
-/// Checks that a stream gets what is published to an origin that came back too.
+/// Checks that a stream gets what is published to each of its origins; nothing for one that has none.
 pub(super) async fn check_flow(
     connection: &Connection,
-    stream: Restored<'_>,
-    all: &[Restored<'_>],
+    stream: &Present,
+    all: &[Present],
 ) -> Option<Check> {
     let name = CheckName::Usable;
-    let is_restored = |name: &str| all.iter().find(|other| other.name == name);
-    let origin = origins(stream.config).find_map(is_restored)?;
-    if selects(stream.config, origin.name) {
+    let (mut reached, mut not_tried) = (Vec::new(), Vec::new());
+    for origin in origins(&stream.config) {
+        let Some(present) = all.iter().find(|other| other.name == origin) else {
+            not_tried.push(format!("its origin {origin} is not here"));
+            continue;
+        };
+        if let Some(reason) = hides(stream, present) {
+            not_tried.push(reason);
+            continue;
+        }
+        match flows(connection, stream, present).await {
+            Ok(()) => reached.push(origin),
+            Err(Unused::NotApplicable(reason)) => {
+                not_tried.push(format!("its origin {origin}: {reason}"));
+            }
+            Err(Unused::Failed(reason)) => return Some(Check::broken(name, reason)),
+        }
+    }
+    if reached.is_empty() && not_tried.is_empty() {
         return None;
     }
-    let sentinel = match publish(connection, origin.config).await {
-        Ok(sentinel) => sentinel,
-        Err(Unused::NotApplicable(_)) => return None,
-        Err(Unused::Failed(reason)) => {
-            let detail = format!("its origin {} takes nothing: {reason}", origin.name);
-            return Some(Check::inconclusive(name, detail));
-        }
-    };
-    let mirror = stream.config.get("mirror");
-    let arrived = if mirror.is_some_and(|mirror| !mirror.is_null()) {
-        let read = read(connection, stream.name, &sentinel).await;
+    if reached.is_empty() {
+        return Some(Check::not_applicable(name, not_tried.join("; ")));
+    }
+    let mut detail = format!("what is published to {} reaches it", reached.join(", "));
+    for reason in not_tried {
+        detail.push_str("; not tried: ");
+        detail.push_str(&reason);
+    }
+    Some(Check::held(name, detail))
+}
+
+/// Why it can't be told whether what an origin takes reaches a stream.
+fn hides(stream: &Present, origin: &Present) -> Option<String> {
+    let name = &origin.name;
+    if selects(&stream.config, name) {
+        return Some(format!(
+            "it takes a part of {name}, or changes its subjects"
+        ));
+    }
+    let is =
+        |field: &str, config: &Map<String, Value>| config.get(field) == Some(&Value::Bool(true));
+    if is("allow_msg_counter", &origin.config) {
+        return Some(format!("{name} counts, and its messages have no content"));
+    }
+    let keeps = stream.config.get("retention").and_then(Value::as_str);
+    if keeps.is_some_and(|kept| kept != "limits") && !is_mirror(&stream.config) {
+        return Some(String::from("it may keep nothing that nobody wants"));
+    }
+    None
+}
+
+/// Publishes to an origin, and waits until that is in the stream.
+async fn flows(connection: &Connection, stream: &Present, origin: &Present) -> Result<(), Unused> {
+    let sentinel = publish(connection, &origin.name, &origin.config).await?;
+    let arrived = if is_mirror(&stream.config) {
+        let read = read(connection, &stream.name, &sentinel).await;
         read.map_err(|reason| {
             format!("{reason}; it is ahead of its origin, which was saved at an earlier state")
         })
     } else {
         arrive_once(connection, stream, &sentinel).await
     };
-    let origin = origin.name;
-    Some(match arrived {
-        Ok(()) => Check::held(name, format!("what is published to {origin} reaches it")),
-        Err(reason) => Check::broken(
-            name,
-            format!(
-                "sequence {} was published to its origin {origin}: {reason}",
-                sentinel.sequence
-            ),
-        ),
+    arrived.map_err(|reason| {
+        Unused::Failed(format!(
+            "sequence {} was published to its origin {}: {reason}",
+            sentinel.sequence, origin.name
+        ))
     })
 }
 
@@ -75,7 +111,8 @@ pub(super) async fn check_flow(
 fn selects(config: &Map<String, Value>, origin: &str) -> bool {
     let sources = config.get("sources").and_then(Value::as_array);
     let all = sources.into_iter().flatten().chain(config.get("mirror"));
-    let mut of_it = all.filter(|one| one.get("name").and_then(Value::as_str) == Some(origin));
+    let own = all.filter(|one| one.get("external").is_none_or(Value::is_null));
+    let mut of_it = own.filter(|one| one.get("name").and_then(Value::as_str) == Some(origin));
     of_it.any(|one| {
         ["filter_subject", "subject_transforms"]
             .iter()
@@ -90,33 +127,37 @@ fn selects(config: &Map<String, Value>, origin: &str) -> bool {
 /// it had already.
 async fn arrive_once(
     connection: &Connection,
-    stream: Restored<'_>,
+    stream: &Present,
     sentinel: &Sentinel,
 ) -> Result<(), String> {
     let end = stream.last_sequence;
-    let before = look(
-        connection,
-        stream.name,
-        end.saturating_sub(LOOKED_AT) + 1,
-        end,
-    )
-    .await?;
+    let first = end.saturating_sub(LOOKED_AT).saturating_add(1);
+    let before = look(connection, &stream.name, first, end).await?;
     let arrived = until(ARRIVES_WITHIN, || async {
-        let last = match connection.stream_info(stream.name).await {
-            Ok(info) => info.state.last_seq.min(end + LOOKED_AT),
+        let last = match connection.stream_info(&stream.name).await {
+            Ok(info) => info.state.last_seq,
             Err(error) => return Probe::Pending(error.to_string()),
         };
-        let after = match look(connection, stream.name, end + 1, last).await {
-            Ok(after) => after,
+        // Just behind the end of its backup, and at its own end: much may have come in between.
+        let next = end.saturating_add(1);
+        let soon = last.min(end.saturating_add(LOOKED_AT));
+        let newest = next.max(last.saturating_sub(LOOKED_AT));
+        let looked = async {
+            let after = look(connection, &stream.name, next, soon).await?;
+            let newest = look(connection, &stream.name, newest, last).await?;
+            Ok::<_, String>((after, newest))
+        };
+        let (after, newest) = match looked.await {
+            Ok(looked) => looked,
             Err(reason) => return Probe::Pending(reason),
         };
         if let Some(again) = comes_again(&before, &after) {
             return Probe::Ready(Err(again));
         }
-        if after.iter().any(|one| one.payload == sentinel.payload) {
+        if newest.iter().any(|one| one.payload == sentinel.payload) {
             return Probe::Ready(Ok(()));
         }
-        let count = after.len();
+        let count = last.saturating_sub(end);
         Probe::Pending(format!(
             "{count} messages came from its origins, not that one"
         ))
@@ -151,25 +192,29 @@ fn comes_again(before: &[StoredMessage], after: &[StoredMessage]) -> Option<Stri
         let known = newest.entry(origin).or_insert(sequence);
         *known = sequence.max(*known);
     }
-    after.iter().filter_map(source_of).find_map(|(origin, sequence)| {
-        let had = newest.get(&origin).filter(|had| sequence <= **had)?;
-        Some(format!(
-            "it takes messages of {origin} again that it had: sequence {sequence} came after {had}; \
-             applications will see them twice"
-        ))
-    })
+    after
+        .iter()
+        .filter_map(source_of)
+        .find_map(|(origin, sequence)| {
+            let had = newest.get(&origin).filter(|had| sequence <= **had)?;
+            let name = origin.split(' ').next().unwrap_or_default();
+            Some(format!(
+                "it takes messages of {name} again that it had: sequence {sequence} came after {had}; \
+                 applications will see them twice"
+            ))
+        })
 }
 
-/// The origin of a sourced message, and its sequence there.
+/// The source of a message, as its origin, filter and transform tell it from others, and its sequence
+/// there.
 fn source_of(message: &StoredMessage) -> Option<(String, u64)> {
     let headers = String::from_utf8_lossy(&message.headers);
     let mut lines = headers.lines().filter_map(|line| line.split_once(':'));
     let (_, value) = lines.find(|(name, _)| name.eq_ignore_ascii_case(SOURCE_HEADER))?;
-    let mut words = value.split_whitespace();
-    let (origin, sequence) = (words.next()?, words.next()?);
-    // Where an origin is another account's, its hash follows its name.
-    let origin = origin.split(':').next()?;
-    Some((origin.to_owned(), sequence.parse().ok()?))
+    let words: Vec<&str> = value.split_whitespace().collect();
+    let (origin, sequence) = (*words.first()?, words.get(1)?.parse().ok()?);
+    let how = words.get(2..4).unwrap_or_default().join(" ");
+    Some((format!("{origin} {how}").trim_end().to_owned(), sequence))
 }
 
 #[cfg(test)]
@@ -191,6 +236,22 @@ mod tests {
         }
     }
 
+    fn before_with(
+        before: &[StoredMessage],
+        origin: &str,
+        sequence: u64,
+        filter: &str,
+    ) -> Vec<StoredMessage> {
+        let headers =
+            format!("NATS/1.0\r\nNats-Stream-Source: {origin} {sequence} {filter} > a.b\r\n\r\n");
+        let mut all = before.to_vec();
+        all.push(StoredMessage {
+            headers: Bytes::from(headers),
+            ..message(origin, sequence)
+        });
+        all
+    }
+
     #[test]
     fn what_comes_again_is_told_from_what_is_new() {
         let before = [message("A", 7), message("B", 3)];
@@ -200,6 +261,9 @@ mod tests {
         );
         let again = comes_again(&before, &[message("A", 8), message("B", 1)]).unwrap();
         assert!(again.contains("sequence 1 came after 3"), "{again}");
+        // The same stream by another filter is another source.
+        let filtered = before_with(&before, "A", 100, "x");
+        assert_eq!(comes_again(&filtered, &[message("A", 8)]), None);
         // One that it had nothing of begins where it likes.
         assert_eq!(comes_again(&before, &[message("C", 1)]), None);
     }

@@ -1,12 +1,11 @@
 //! What a rehearsal of a live system adds: the recovery point that its backup would have meant, had the
 //! system been lost just now.
 
-use lifeboat_harness::wait::{Probe, until};
+use lifeboat_harness::wait::{Probe, TimedOut, until};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::record::Rehearsal;
 use super::saved::SavedBackup;
 use crate::jetstream::Connection;
 
@@ -27,8 +26,9 @@ pub struct Live {
 pub struct RecoveryPoint {
     /// The stream.
     pub stream: String,
-    /// Seconds since its backup was complete.
-    pub age_seconds: f64,
+    /// Seconds since its backup was complete; none where the backup does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age_seconds: Option<f64>,
     /// Messages published since; unknown where the stream did not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages_since: Option<u64>,
@@ -43,10 +43,11 @@ impl Live {
             .sum()
     }
 
-    /// The oldest backup's age in seconds.
-    pub fn age_seconds(&self) -> f64 {
-        let ages = self.recovery_points.iter().map(|point| point.age_seconds);
-        ages.fold(0.0, f64::max)
+    /// The oldest backup's age in seconds, where it is told.
+    pub fn age_seconds(&self) -> Option<f64> {
+        let ages = self.recovery_points.iter();
+        let ages = ages.filter_map(|point| point.age_seconds);
+        ages.reduce(f64::max)
     }
 }
 
@@ -54,36 +55,50 @@ impl Live {
 pub async fn recovery_points(
     connection: &Connection,
     backup: &SavedBackup,
-    rehearsal: &Rehearsal,
     backup_seconds: f64,
 ) -> Live {
     let mut recovery_points = Vec::new();
+    let mut is_silent = false;
     for saved in &backup.streams {
-        let own = rehearsal
-            .streams
-            .iter()
-            .find(|one| one.stream == saved.name);
-        let asked = until(ANSWERS_WITHIN, || async {
-            match connection.stream_info(&saved.name).await {
-                Ok(info) => Probe::Ready(Some(info.state.last_seq)),
-                Err(error) if error.is_stream_not_found() => Probe::Ready(None),
-                Err(error) => Probe::Pending(error.to_string()),
+        // A system that is silent now is not waited for again and again.
+        let last = if is_silent {
+            None
+        } else {
+            match last_sequence(connection, &saved.name).await {
+                Ok(last) => last,
+                Err(_) => {
+                    is_silent = true;
+                    None
+                }
             }
-        });
-        let last = asked.await.ok().flatten();
+        };
         let age = saved
             .taken_at
             .map(|taken| OffsetDateTime::now_utc() - taken);
+        let since = last
+            .zip(saved.last_sequence)
+            // One that is behind its backup is another one, made since.
+            .and_then(|(last, saved)| last.checked_sub(saved));
         recovery_points.push(RecoveryPoint {
             stream: saved.name.clone(),
-            age_seconds: age.map_or(0.0, time::Duration::as_seconds_f64),
-            messages_since: last
-                .zip(own)
-                .map(|(last, own)| last.saturating_sub(own.last_sequence)),
+            age_seconds: age.map(time::Duration::as_seconds_f64),
+            messages_since: since,
         });
     }
     Live {
         backup_seconds,
         recovery_points,
     }
+}
+
+/// The last sequence of a stream, if there is one.
+async fn last_sequence(connection: &Connection, stream: &str) -> Result<Option<u64>, TimedOut> {
+    until(ANSWERS_WITHIN, || async {
+        match connection.stream_info(stream).await {
+            Ok(info) => Probe::Ready(Some(info.state.last_seq)),
+            Err(error) if error.is_stream_not_found() => Probe::Ready(None),
+            Err(error) => Probe::Pending(error.to_string()),
+        }
+    })
+    .await
 }

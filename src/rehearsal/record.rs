@@ -51,8 +51,9 @@ pub struct Rehearsal {
     pub checks: Vec<Check>,
     /// The streams, by name.
     pub streams: Vec<StreamRehearsal>,
-    /// From the first stream's reading until every stream was restored and compared.
-    pub recovery_seconds: f64,
+    /// From the first stream's reading until every stream was restored and compared; none where one
+    /// was not.
+    pub recovery_seconds: Option<f64>,
     /// How long everything took, with the start of the cluster.
     pub elapsed_seconds: f64,
     /// The directory of the run.
@@ -83,6 +84,8 @@ pub struct StreamRehearsal {
     pub stream: String,
     /// The conclusion.
     pub verdict: Verdict,
+    /// Whether it was restored and compared: what fails is deleted again.
+    pub came_back: bool,
     /// Its checks.
     pub checks: Vec<Check>,
     /// Its replicas, as it was restored.

@@ -9,19 +9,19 @@ use lifeboat_harness::{Runtime, ServerBinary};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::check::{CheckName, CheckOutcome, add_those_not_run, verdict};
+use super::check::{CheckOutcome, add_those_not_run, verdict};
 use super::cluster::{Site, check_room};
 use super::error::RehearsalError;
-use super::flow::{Restored, check_flow};
+use super::flow::{Present, check_flow};
 use super::policy::Policy;
 use super::record::{FORMAT, Rehearsal, StreamRehearsal};
 use super::sample::Sample;
 use super::saved::{SavedBackup, SavedStream, file_name};
 use super::sentinel::check_use;
-use super::stream;
+use super::stream::{self, Attempt};
 use super::whole::{check_account, check_policy};
 use crate::backup::{Overrides, Progress};
-use crate::evidence::create_run_directory;
+use crate::evidence::RunDirectory;
 use crate::model::{Verdict, origins_first};
 
 /// How to rehearse.
@@ -60,7 +60,7 @@ pub trait RehearsalWatcher: Send + Sync {
     /// The watcher of one stream.
     fn stream(&self, name: &str) -> Arc<dyn Progress>;
     /// A stream was restored and compared, or was not.
-    fn restored(&self, rehearsal: &StreamRehearsal, came_back: bool);
+    fn restored(&self, rehearsal: &StreamRehearsal);
 }
 
 /// Rehearses a backup. Whatever goes wrong with it is part of the verdict. Dropping the future ends the
@@ -73,31 +73,60 @@ pub async fn rehearse(
     settings: &RehearsalSettings,
     watcher: &dyn RehearsalWatcher,
 ) -> Result<Rehearsal, RehearsalError> {
-    let began = Instant::now();
-    let began_at = now();
-    let (streams, sample) = settings.sample.choose(&backup.streams, settings.seed);
+    let label = format!(
+        "backup-{}-{}",
+        file_name(&backup.path),
+        settings.server.version
+    );
+    // Before the work: what can't be written down is known now.
+    let run = match &settings.run_directory {
+        Some(directory) => RunDirectory::of_another(directory.clone()),
+        None => RunDirectory::create(&settings.evidence_root, &label)
+            .map_err(|(path, source)| RehearsalError::Evidence { path, source })?,
+    };
+    let rehearsal = carry_out(backup, settings, watcher, run.path()).await?;
+    rehearsal.write()?;
+    let _kept = run.keep();
+    Ok(rehearsal)
+}
+
+async fn carry_out(
+    backup: &SavedBackup,
+    settings: &RehearsalSettings,
+    watcher: &dyn RehearsalWatcher,
+    evidence: &Path,
+) -> Result<Rehearsal, RehearsalError> {
+    let (began, began_at) = (Instant::now(), OffsetDateTime::now_utc());
+    let (mut streams, sample) = settings.sample.choose(&backup.streams, settings.seed);
+    for stream in &mut streams {
+        stream.read_config_if_missing().await;
+    }
     check_room(&streams, settings)?;
     watcher.stage(&format!("starting {}", settings.server));
     let site = Site::start(&streams, settings).await?;
 
     watcher.begin(streams.len());
     let recovering = Instant::now();
-    let mut restored = restore_all(&site, &streams, settings, watcher).await;
+    let mut attempts = restore_all(&site, &streams, settings, watcher).await;
     let recovery = recovering.elapsed();
 
     watcher.stage("publishing and consuming");
-    use_all(&site, &streams, &mut restored).await;
-    for one in &mut restored {
+    use_all(&site, &mut attempts).await;
+    let mut restored = Vec::new();
+    for attempt in attempts {
+        let mut one = attempt.rehearsal;
         add_those_not_run(&mut one.checks);
         one.verdict = verdict(&one.checks);
+        restored.push(one);
     }
-    let is_whole = restored.iter().all(came_back);
+    let came_back = restored.iter().all(|one| one.came_back);
+    let recovery_seconds = came_back.then_some(recovery.as_secs_f64());
     let mut checks = check_account(backup);
     checks.extend(check_policy(
         settings.policy,
-        &streams,
-        sample.is_some(),
-        is_whole.then_some(recovery),
+        &backup.streams,
+        (began_at, sample.is_some()),
+        came_back.then_some(recovery),
     ));
     let mut rehearsal = Rehearsal {
         format: FORMAT,
@@ -114,31 +143,22 @@ pub async fn rehearse(
         server_sha256: settings.server.sha256.clone(),
         runtime: settings.runtime.to_string(),
         nodes: site.cluster.nodes().len(),
-        began_at,
+        began_at: began_at.format(&Rfc3339).unwrap_or_default(),
         sample,
         live: None,
         verdict: Verdict::Inconclusive,
         checks,
         streams: restored,
-        recovery_seconds: recovery.as_secs_f64(),
+        recovery_seconds,
         elapsed_seconds: 0.0,
-        evidence: PathBuf::new(),
+        evidence: evidence.to_owned(),
     };
     rehearsal.conclude();
-    rehearsal.evidence = match &settings.run_directory {
-        Some(directory) => directory.clone(),
-        None => {
-            let label = format!("backup-{}-{}", file_name(&backup.path), rehearsal.server);
-            create_run_directory(&settings.evidence_root, &label)
-                .map_err(|(path, source)| RehearsalError::Evidence { path, source })?
-        }
-    };
     if rehearsal.verdict != Verdict::Held {
-        keep_logs(&site, &rehearsal.evidence, watcher).await;
+        keep_logs(&site, evidence, watcher).await;
     }
     drop(site);
     rehearsal.elapsed_seconds = began.elapsed().as_secs_f64();
-    rehearsal.write()?;
     Ok(rehearsal)
 }
 
@@ -148,58 +168,54 @@ async fn restore_all(
     streams: &[SavedStream],
     settings: &RehearsalSettings,
     watcher: &dyn RehearsalWatcher,
-) -> Vec<StreamRehearsal> {
+) -> Vec<Attempt> {
     let groups = origins_first(streams.iter().collect(), |stream: &&SavedStream| {
         (stream.name.as_str(), &stream.config)
     });
-    let mut restored = Vec::new();
+    let mut attempts = Vec::new();
     for group in groups {
         let work = group.into_iter().map(|saved| async move {
             let watched = watcher.stream(&saved.name);
             stream::restore(site, saved, settings, watched).await
         });
         let mut work = futures_util::stream::iter(work).buffer_unordered(settings.jobs.max(1));
-        while let Some(one) = work.next().await {
-            watcher.restored(&one, came_back(&one));
-            restored.push(one);
+        while let Some(attempt) = work.next().await {
+            watcher.restored(&attempt.rehearsal);
+            attempts.push(attempt);
         }
     }
-    restored.sort_by(|a, b| a.stream.cmp(&b.stream));
-    restored
-}
-
-/// Whether a stream was restored, and compared.
-fn came_back(one: &StreamRehearsal) -> bool {
-    let equal = one
-        .checks
-        .iter()
-        .find(|check| check.name == CheckName::Equal);
-    equal.is_some_and(|check| check.outcome == CheckOutcome::Held)
+    attempts.sort_by(|a, b| a.rehearsal.stream.cmp(&b.rehearsal.stream));
+    attempts
 }
 
 /// Uses every stream that came back: publishes to it, or to what it gets its messages from.
-async fn use_all(site: &Site, streams: &[SavedStream], restored: &mut [StreamRehearsal]) {
-    let back: Vec<Restored<'_>> = streams
+async fn use_all(site: &Site, attempts: &mut [Attempt]) {
+    let back: Vec<Present> = attempts
         .iter()
-        .filter_map(|saved| {
-            let own = restored.iter().find(|one| one.stream == saved.name)?;
-            came_back(own).then_some(Restored {
-                name: &saved.name,
-                config: &saved.config,
-                last_sequence: own.last_sequence,
+        .filter(|attempt| attempt.rehearsal.came_back)
+        .filter_map(|attempt| {
+            Some(Present {
+                name: attempt.rehearsal.stream.clone(),
+                config: attempt.config.clone()?,
+                last_sequence: attempt.rehearsal.last_sequence,
             })
         })
         .collect();
     let connection = &site.connection;
-    for one in restored.iter_mut() {
-        let Some(stream) = back.iter().find(|stream| stream.name == one.stream) else {
+    for attempt in attempts {
+        let name = &attempt.rehearsal.stream;
+        let Some(stream) = back.iter().find(|stream| stream.name == *name) else {
             continue;
         };
-        let flow = check_flow(connection, *stream, &back).await;
-        let own = check_use(connection, stream.name, stream.config).await;
+        let flow = check_flow(connection, stream, &back).await;
+        let own = check_use(connection, name, &stream.config).await;
         // A mirror has no use of its own; where both can be told, the worse one counts.
-        one.checks.push(match flow {
-            Some(flow) if own.outcome != CheckOutcome::Broken => flow,
+        let is_told_by_flow = own.outcome == CheckOutcome::NotApplicable
+            || flow
+                .as_ref()
+                .is_some_and(|flow| flow.outcome == CheckOutcome::Broken);
+        attempt.rehearsal.checks.push(match flow {
+            Some(flow) if is_told_by_flow && own.outcome != CheckOutcome::Broken => flow,
             _ => own,
         });
     }
@@ -209,10 +225,4 @@ async fn keep_logs(site: &Site, evidence: &Path, watcher: &dyn RehearsalWatcher)
     if let Err(error) = site.cluster.copy_evidence(&evidence.join("nodes")).await {
         watcher.stage(&format!("not all logs could be copied: {error}"));
     }
-}
-
-fn now() -> String {
-    OffsetDateTime::now_utc()
-        .format(&Rfc3339)
-        .unwrap_or_default()
 }

@@ -98,6 +98,7 @@ mod tests {
             config: Map::new(),
             archive_bytes: number,
             bytes: 0,
+            last_sequence: None,
             form: None,
             server: None,
             taken_at: None,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use semver::Version;
 use serde_json::{Map, Value};
@@ -11,12 +12,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::error::RehearsalError;
-use crate::archive::{Defects, Form};
+use crate::archive::{Defects, Form, is_name};
+use crate::backup::StreamBackup;
 use crate::model::NameFilter;
 use crate::offline::{AccountLook, Look, examine_account};
-
-/// The key under which servers from 2.11 on keep their version in a stream's metadata.
-const VERSION_KEY: &str = "_nats.ver";
 
 /// A backup of one stream, or of an account.
 #[derive(Debug)]
@@ -46,7 +45,9 @@ pub struct SavedStream {
     pub archive_bytes: u64,
     /// Bytes that its messages take in the stream, where that is told.
     pub bytes: u64,
-    /// The form of its archive, as its file is named.
+    /// The last sequence that it had used, where that is told.
+    pub last_sequence: Option<u64>,
+    /// The form of its archive, where it can be read.
     pub form: Option<Form>,
     /// The server that it was taken from, where that is told.
     pub server: Option<Version>,
@@ -74,6 +75,7 @@ impl SavedBackup {
             let name = look.stream().map_or_else(|| file_name(path), str::to_owned);
             (BTreeMap::from([(name, look)]), Defects::default(), false)
         };
+        let defects = concerning(&defects, names);
         let streams: Vec<_> = looks
             .into_iter()
             .filter(|(name, _)| names.chooses(name))
@@ -111,34 +113,57 @@ impl SavedBackup {
     }
 }
 
+/// What is wrong with the whole, without what is wrong with streams that were not asked for.
+fn concerning(defects: &Defects, names: &NameFilter) -> Defects {
+    let is_left_out = |name: &str| is_name(name) && !names.chooses(name);
+    let mut concerning = Defects::default();
+    for defect in defects.kept() {
+        let named = defect.detail.strip_prefix("stream ");
+        let named = named.and_then(|rest| rest.split(' ').next());
+        if !is_left_out(&defect.place) && !named.is_some_and(is_left_out) {
+            concerning.push(defect.clone());
+        }
+    }
+    concerning
+}
+
 impl SavedStream {
     fn of(name: String, look: &Look) -> Self {
         let state = look.state();
         let manifest = look.manifest.as_ref();
         let config = look.config().cloned().unwrap_or_default();
-        let written = fs::metadata(&look.archive_path).ok();
-        let told = manifest.and_then(|manifest| manifest.server.clone());
+        let files = Files::at(&look.archive_path);
+        // A conversion knows when it was made, not when its original was.
+        let taken = manifest.filter(|manifest| manifest.proves_completeness());
+        let archive = look.archive.as_ref();
         Self {
-            server: told.or_else(|| version_in(&config)),
-            taken_at: manifest.and_then(|manifest| parse(&manifest.taken_at)),
+            server: manifest.and_then(|manifest| manifest.server.clone()),
+            taken_at: taken.and_then(|manifest| parse(&manifest.taken_at)),
             last_message_at: state.as_ref().and_then(|state| parse(&state.last_ts)),
-            modified_at: written
-                .as_ref()
-                .and_then(|file| file.modified().ok())
-                .map(OffsetDateTime::from),
-            archive_bytes: written.map_or(0, |file| file.len()),
-            bytes: state.map_or(0, |state| state.bytes),
-            form: look.named_form,
+            modified_at: files.modified.map(OffsetDateTime::from),
+            archive_bytes: files.bytes,
+            bytes: state.as_ref().map_or(0, |state| state.bytes),
+            last_sequence: manifest.map(|manifest| manifest.last_sequence),
+            form: archive.and_then(|archive| archive.form().ok()),
             path: look.path.clone(),
             config,
             name,
         }
     }
 
-    /// How many replicas it has by its configuration.
-    pub(super) fn replicas(&self) -> u64 {
-        let replicas = self.config.get("num_replicas").and_then(Value::as_u64);
-        replicas.unwrap_or(1).max(1)
+    /// Reads name and configuration from the archive, where nothing beside it tells: a stream's own directory, or
+    /// an archive alone. What can't be read is told later, when it is restored.
+    pub(super) async fn read_config_if_missing(&mut self) {
+        if !self.config.is_empty() {
+            return;
+        }
+        if let Ok(backup) = StreamBackup::open(&self.path).await
+            && let Ok(config) = backup.config()
+        {
+            self.config = config.clone();
+            backup.stream().clone_into(&mut self.name);
+            self.bytes = self.bytes.max(backup.bytes());
+        }
     }
 
     /// The cluster that its configuration places it in.
@@ -154,14 +179,41 @@ impl SavedStream {
             .get("placement")
             .and_then(|placement| placement.get("tags"));
         let tags = tags.and_then(Value::as_array).into_iter().flatten();
-        tags.filter_map(|tag| Some(tag.as_str()?.to_owned()))
-            .collect()
+        // One with a mark in front is a tag that servers must not have.
+        let tags = tags.filter_map(Value::as_str);
+        let wanted = tags.filter(|tag| !tag.starts_with('!'));
+        wanted.map(str::to_owned).collect()
     }
 }
 
-fn version_in(config: &Map<String, Value>) -> Option<Version> {
-    let text = config.get("metadata")?.get(VERSION_KEY)?.as_str()?;
-    Version::parse(text).ok()
+/// The files of an archive together: it may be a stream's directory.
+#[derive(Default)]
+struct Files {
+    bytes: u64,
+    /// When the last of them was written.
+    modified: Option<SystemTime>,
+}
+
+impl Files {
+    fn at(path: &Path) -> Self {
+        let mut files = Self::default();
+        files.add(path);
+        files
+    }
+
+    fn add(&mut self, path: &Path) {
+        let Ok(metadata) = fs::metadata(path) else {
+            return;
+        };
+        if metadata.is_file() {
+            self.bytes += metadata.len();
+            self.modified = self.modified.max(metadata.modified().ok());
+            return;
+        }
+        for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+            self.add(&entry.path());
+        }
+    }
 }
 
 /// A time of our own or of a server; what servers say of an empty stream is none.

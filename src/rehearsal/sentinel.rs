@@ -8,15 +8,21 @@ use serde_json::{Map, Value, json};
 
 use super::check::{Check, CheckName};
 use crate::jetstream::{Connection, OutgoingMessage, RequestError};
+use crate::offline::is_mirror;
 
 /// How long an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// How long a stream may take to have a leader that answers: comparing it made its replicas lead in turn.
 const WORKS_WITHIN: Duration = Duration::from_secs(30);
+/// How long a stream that acknowledges nothing may take to store a message.
+const STORED_WITHIN: Duration = Duration::from_millis(500);
 /// The token and the consumer of a sentinel.
 const NAME: &str = "lifeboat-sentinel";
-/// JetStream's error numbers for a stream that is full and takes nothing more (`errors.json`).
-const STREAM_IS_FULL: [u32; 1] = [10077];
+/// JetStream's error number for a message that could not be stored, for a reason that is in its words.
+const NOT_STORED: u32 = 10077;
+/// JetStream's error numbers for a consumer that may not be beside those that are there: as many as there may
+/// be, filters of a work queue that overlap (`errors.json`).
+const NO_CONSUMER_MORE: [u32; 3] = [10026, 10099, 10100];
 
 /// A message that was published.
 pub(super) struct Sentinel {
@@ -45,38 +51,53 @@ pub(super) async fn check_use(
     };
     // Made before: a stream that keeps what consumers want keeps nothing for later ones.
     let consumer = make_consumer(connection, stream, config, &subject).await;
-    let sentinel = match publish(connection, config).await {
+    if let Err(NoConsumer::Failed(reason)) = &consumer {
+        return Check::broken(name, format!("a consumer can't be made: {reason}"));
+    }
+    let sentinel = match publish(connection, stream, config).await {
         Ok(sentinel) => sentinel,
         Err(Unused::NotApplicable(reason)) => return Check::not_applicable(name, reason),
         Err(Unused::Failed(reason)) => return Check::broken(name, reason),
     };
-    let sequence = sentinel.sequence;
-    let consumed = match consumer {
-        Ok(()) => consume(connection, stream, &sentinel).await,
+    let published = format!("published to {subject} as sequence {}", sentinel.sequence);
+    match consumer {
+        Ok(()) => match consume(connection, stream, &sentinel, is_queue(config)).await {
+            Ok(()) => Check::held(name, format!("{published}, consumed and acknowledged")),
+            Err(reason) => Check::broken(name, format!("{published}, and not consumed: {reason}")),
+        },
         // It is read instead, as consumers that it has may be all that it may have.
-        Err(_) => read(connection, stream, &sentinel).await,
-    };
-    match (consumed, consumer) {
-        (Ok(()), Ok(())) => Check::held(
-            name,
-            format!("published to {subject} as sequence {sequence}, consumed and acknowledged"),
-        ),
-        (Ok(()), Err(reason)) => Check::held(
-            name,
-            format!(
-                "published to {subject} as sequence {sequence} and read; no consumer more: {reason}"
-            ),
-        ),
-        (Err(reason), _) => Check::broken(
-            name,
-            format!("published to {subject} as sequence {sequence}, and not to be had: {reason}"),
-        ),
+        Err(NoConsumer::NoneMore(reason) | NoConsumer::Failed(reason)) => {
+            match read(connection, stream, &sentinel).await {
+                Ok(()) => Check::held(
+                    name,
+                    format!("{published} and read; no consumer more: {reason}"),
+                ),
+                Err(reason) => {
+                    Check::broken(name, format!("{published}, and not to be read: {reason}"))
+                }
+            }
+        }
     }
+}
+
+/// Why there is no consumer of our own.
+enum NoConsumer {
+    /// The stream may have no other.
+    NoneMore(String),
+    /// It can't be made.
+    Failed(String),
+}
+
+/// Whether the stream gives each message to one consumer.
+fn is_queue(config: &Map<String, Value>) -> bool {
+    config
+        .get("retention")
+        .is_some_and(|kept| kept == "workqueue")
 }
 
 /// A subject that the stream takes, which nobody else uses where it has a wildcard.
 fn subject_of(config: &Map<String, Value>) -> Result<String, String> {
-    if config.get("mirror").is_some_and(|mirror| !mirror.is_null()) {
+    if is_mirror(config) {
         return Err(String::from(
             "a mirror takes messages from its origin alone",
         ));
@@ -99,6 +120,7 @@ fn subject_of(config: &Map<String, Value>) -> Result<String, String> {
 /// Publishes a message that nobody else has.
 pub(super) async fn publish(
     connection: &Connection,
+    stream: &str,
     config: &Map<String, Value>,
 ) -> Result<Sentinel, Unused> {
     let subject = subject_of(config).map_err(Unused::NotApplicable)?;
@@ -121,26 +143,24 @@ pub(super) async fn publish(
             Bytes::from(text).slice(..bytes.min(25))
         },
     };
-    let full = std::sync::OnceLock::new();
     let published = until(WORKS_WITHIN, || async {
+        if config.get("no_ack") == Some(&Value::Bool(true)) {
+            return unacknowledged(connection, stream, &message).await;
+        }
         match connection.publish(&message, ANSWER_WITHIN).await {
-            Ok(sequence) => Probe::Ready(Some(sequence)),
-            Err(error) if is_full(&error) => {
-                let _first = full.set(error.to_string());
-                Probe::Ready(None)
-            }
+            Ok(sequence) => Probe::Ready(Ok(sequence)),
+            Err(error) if is_full(&error) => Probe::Ready(Err(error.to_string())),
             Err(error) => Probe::Pending(error.to_string()),
         }
     })
     .await;
     match published {
-        Ok(Some(sequence)) => Ok(Sentinel {
+        Ok(Ok(sequence)) => Ok(Sentinel {
             sequence,
             payload: message.payload,
         }),
-        Ok(None) => Err(Unused::NotApplicable(format!(
-            "it is as full as its limits allow, and refuses more: {}",
-            full.get().map(String::as_str).unwrap_or_default()
+        Ok(Err(reason)) => Err(Unused::NotApplicable(format!(
+            "it is as full as its limits allow, and refuses more: {reason}"
         ))),
         Err(timed_out) => Err(Unused::Failed(format!(
             "publishing to {subject}: {timed_out}"
@@ -148,10 +168,31 @@ pub(super) async fn publish(
     }
 }
 
+/// Publishes to a stream that acknowledges nothing, and looks for the message at its end.
+async fn unacknowledged(
+    connection: &Connection,
+    stream: &str,
+    message: &OutgoingMessage,
+) -> Probe<Result<u64, String>> {
+    let _unanswered = connection.publish(message, STORED_WITHIN).await;
+    let last = match connection.stream_info(stream).await {
+        Ok(info) => info.state.last_seq,
+        Err(error) => return Probe::Pending(error.to_string()),
+    };
+    match connection.message_at(stream, last).await {
+        Ok(Some(found)) if found.payload == message.payload => Probe::Ready(Ok(last)),
+        Ok(_) => Probe::Pending(format!("it is not at the stream's end, {last}")),
+        Err(error) => Probe::Pending(error.to_string()),
+    }
+}
+
+/// Whether a stream takes nothing more by its own limits; the same number is given when a disk fails.
 fn is_full(error: &RequestError) -> bool {
-    error
-        .err_code()
-        .is_some_and(|code| STREAM_IS_FULL.contains(&code))
+    matches!(
+        error,
+        RequestError::Refused { err_code: NOT_STORED, description, .. }
+            if description.starts_with("maximum ") && description.contains("exceeded")
+    )
 }
 
 async fn make_consumer(
@@ -159,30 +200,39 @@ async fn make_consumer(
     stream: &str,
     config: &Map<String, Value>,
     subject: &str,
-) -> Result<(), String> {
-    // A stream that gives each message to one consumer begins at its first.
-    let is_queue = config
-        .get("retention")
-        .is_some_and(|kept| kept == "workqueue");
-    let consumer = json!({
+) -> Result<(), NoConsumer> {
+    let mut consumer = json!({
         "durable_name": NAME,
         "ack_policy": "explicit",
-        "deliver_policy": if is_queue { "all" } else { "new" },
-        "filter_subject": subject,
+        // A stream that gives each message to one consumer begins at its first.
+        "deliver_policy": if is_queue(config) { "all" } else { "new" },
     });
+    // What is stored under another subject than it is published to is not found by that.
+    if config.get("subject_transform").is_none_or(Value::is_null) {
+        consumer["filter_subject"] = Value::from(subject);
+    }
     let made = until(WORKS_WITHIN, || async {
         match connection.create_consumer(stream, &consumer).await {
             Ok(()) => Probe::Ready(Ok(())),
-            Err(error @ RequestError::Refused { .. }) => Probe::Ready(Err(error.to_string())),
+            Err(error @ RequestError::Refused { err_code, .. })
+                if NO_CONSUMER_MORE.contains(&err_code) =>
+            {
+                Probe::Ready(Err(NoConsumer::NoneMore(error.to_string())))
+            }
             Err(error) => Probe::Pending(error.to_string()),
         }
     });
     made.await
-        .unwrap_or_else(|timed_out| Err(timed_out.to_string()))
+        .unwrap_or_else(|timed_out| Err(NoConsumer::Failed(timed_out.to_string())))
 }
 
-/// Pulls until the sentinel comes.
-async fn consume(connection: &Connection, stream: &str, sentinel: &Sentinel) -> Result<(), String> {
+/// Pulls until the sentinel comes. A queue gives what waits in front of it: that will do.
+async fn consume(
+    connection: &Connection,
+    stream: &str,
+    sentinel: &Sentinel,
+    is_queue: bool,
+) -> Result<(), String> {
     let consumer = connection.consumer(stream, NAME);
     let got = until(WORKS_WITHIN, || async {
         let batch = match consumer.pull(1, Duration::from_secs(1)).await {
@@ -197,7 +247,7 @@ async fn consume(connection: &Connection, stream: &str, sentinel: &Sentinel) -> 
         let sequence = delivery.message.sequence;
         match acknowledged {
             Err(error) => Probe::Pending(format!("acknowledging {sequence}: {error}")),
-            Ok(()) if sequence == sentinel.sequence => Probe::Ready(()),
+            Ok(()) if is_queue || sequence == sentinel.sequence => Probe::Ready(()),
             Ok(()) => Probe::Pending(format!("sequence {sequence} comes")),
         }
     });

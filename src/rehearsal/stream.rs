@@ -4,6 +4,8 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde_json::{Map, Value};
+
 use super::check::{Check, CheckName};
 use super::cluster::{Site, replicas_of};
 use super::record::{StreamRehearsal, Timing};
@@ -20,36 +22,50 @@ use crate::jetstream::RequestError;
 use crate::model::Verdict;
 use crate::offline::{Look, verify};
 
+/// The status of a server that can't do now what it is asked.
+const UNAVAILABLE: u16 = 503;
+
+/// A stream's rehearsal, and the configuration that it came back with.
+pub(super) struct Attempt {
+    pub(super) rehearsal: StreamRehearsal,
+    /// What the plan said; none where it did not come to one.
+    pub(super) config: Option<Map<String, Value>>,
+}
+
 /// Restores a stream and compares it. Its use is checked later, when all are there.
 pub(super) async fn restore(
     site: &Site,
     saved: &SavedStream,
     settings: &RehearsalSettings,
     watched: Arc<dyn Progress>,
-) -> StreamRehearsal {
+) -> Attempt {
     let began = Instant::now();
     let timed = Timed::new(watched);
-    let mut rehearsal = StreamRehearsal {
-        stream: saved.name.clone(),
-        verdict: Verdict::Inconclusive,
-        checks: Vec::new(),
-        replicas: replicas_of(saved, settings),
-        messages: 0,
-        last_sequence: 0,
-        bytes: saved.bytes,
-        consumers: 0,
-        recovery_seconds: 0.0,
-        timing: Timing::default(),
-        remarks: Vec::new(),
+    let mut attempt = Attempt {
+        rehearsal: StreamRehearsal {
+            stream: saved.name.clone(),
+            verdict: Verdict::Inconclusive,
+            came_back: false,
+            checks: Vec::new(),
+            replicas: replicas_of(saved, settings),
+            messages: 0,
+            last_sequence: 0,
+            bytes: saved.bytes,
+            consumers: 0,
+            recovery_seconds: 0.0,
+            timing: Timing::default(),
+            remarks: Vec::new(),
+        },
+        config: None,
     };
     timed.phase("reading", None);
     match StreamBackup::open(&saved.path).await {
-        Ok(backup) => restore_opened(site, saved, &backup, settings, &timed, &mut rehearsal).await,
-        Err(error) => rehearsal.checks.push(unsound(saved, &error).await),
+        Ok(backup) => restore_opened(site, saved, &backup, settings, &timed, &mut attempt).await,
+        Err(error) => attempt.rehearsal.checks.push(unsound(saved, &error).await),
     }
-    rehearsal.timing = timed.timing();
-    rehearsal.recovery_seconds = began.elapsed().as_secs_f64();
-    rehearsal
+    attempt.rehearsal.timing = timed.timing();
+    attempt.rehearsal.recovery_seconds = began.elapsed().as_secs_f64();
+    attempt
 }
 
 async fn restore_opened(
@@ -58,11 +74,16 @@ async fn restore_opened(
     backup: &StreamBackup,
     settings: &RehearsalSettings,
     timed: &Timed,
-    rehearsal: &mut StreamRehearsal,
+    attempt: &mut Attempt,
 ) {
+    let rehearsal = &mut attempt.rehearsal;
     rehearsal.messages = backup.survey.live.len();
     rehearsal.last_sequence = backup.survey.last_sequence;
     rehearsal.checks.push(sound(backup));
+    if !backup.sealed {
+        let remark = "no manifest proves that the backup is all that the stream had";
+        rehearsal.remarks.push(String::from(remark));
+    }
     let options = RestoreOptions {
         overrides: overrides(site, saved, settings, &mut rehearsal.remarks),
         if_exists: IfExists::Refuse,
@@ -80,6 +101,7 @@ async fn restore_opened(
         }
     };
     rehearsal.checks.push(complete(&plan.lacks, backup));
+    attempt.config = Some(plan.config.clone());
     rehearsal.replicas = plan.replicas();
     rehearsal.consumers = plan.consumers.len();
     if let Err(error) = plan.check() {
@@ -90,6 +112,7 @@ async fn restore_opened(
         restore_as_planned(&site.connection, backup, plan, &options, timed, pending()).await;
     match restored {
         Ok(summary) => {
+            rehearsal.came_back = true;
             rehearsal.checks.extend(succeeded(&summary));
             rehearsal.remarks.extend(summary.remarks);
         }
@@ -147,10 +170,8 @@ fn complete(lacks: &[String], backup: &StreamBackup) -> Check {
 /// Why a backup can't be used, with everything that a verification finds.
 async fn unsound(saved: &SavedStream, error: &BackupError) -> Check {
     let name = CheckName::Sound;
-    let is_unreadable = matches!(
-        error,
-        BackupError::Archive(ArchiveError::Unsupported { .. }) | BackupError::Io { .. }
-    );
+    let is_unreadable = matches!(error, BackupError::Io { .. })
+        || matches!(error, BackupError::Archive(error) if is_unreadable(error));
     if is_unreadable {
         return Check::inconclusive(name, error.to_string());
     }
@@ -178,11 +199,23 @@ fn succeeded(summary: &RestoreSummary) -> [Check; 3] {
         [] => String::from("on the only replica"),
         _ => format!("on {}", replicas.join(", ")),
     };
-    let mut equal = format!("{} messages compared {compared}", summary.messages);
-    for gone in summary.gone.remarks() {
+    let gone = summary.gone;
+    let lacking = gone.expired + gone.consumed + gone.evicted;
+    let held = summary.messages.saturating_sub(lacking);
+    let mut equal = format!("{held} messages compared {compared}");
+    for remark in gone.remarks() {
         equal.push_str("; ");
-        equal.push_str(&gone);
+        equal.push_str(&remark);
     }
+    let equal = if gone.consumed > 0 {
+        // Of a live stream that is an explanation. Here nobody consumes.
+        equal.push_str(", and nobody consumes here");
+        Check::broken(CheckName::Equal, equal)
+    } else if held == 0 && lacking > 0 {
+        Check::inconclusive(CheckName::Equal, equal)
+    } else {
+        Check::held(CheckName::Equal, equal)
+    };
     let consumers = if !summary.misplaced.is_empty() {
         Check::broken(CheckName::Consumers, summary.misplaced.join("; "))
     } else if summary.consumers == 0 {
@@ -193,7 +226,7 @@ fn succeeded(summary: &RestoreSummary) -> [Check; 3] {
     };
     [
         Check::held(CheckName::Restored, "the server took it"),
-        Check::held(CheckName::Equal, equal),
+        equal,
         consumers,
     ]
 }
@@ -201,6 +234,9 @@ fn succeeded(summary: &RestoreSummary) -> [Check; 3] {
 /// What a restore that failed says of each check.
 fn failed(error: &BackupError) -> Vec<Check> {
     use CheckName::{Consumers, Equal, Restored};
+    if let BackupError::LeftBehind { failure, .. } = error {
+        return failed(failure);
+    }
     let taken = Check::held(Restored, "the server took it");
     let text = error.to_string();
     if matches!(error, BackupError::Differs { .. }) {
@@ -216,21 +252,28 @@ fn failed(error: &BackupError) -> Vec<Check> {
     ) {
         return vec![taken, Check::inconclusive(Equal, text)];
     }
-    let is_refused = matches!(
+    // A server that is not available would take it another time.
+    let is_refused_by_server = matches!(
         error,
-        BackupError::Refused { .. }
-            | BackupError::StreamExists { .. }
-            | BackupError::NotABackup { .. }
-            | BackupError::NothingToDo { .. }
-            | BackupError::Archive(_)
-            | BackupError::Request {
-                source: RequestError::Refused { .. },
-                ..
-            }
+        BackupError::Request { source: RequestError::Refused { code, .. }, .. } if *code != UNAVAILABLE
     );
+    let is_damaged = matches!(error, BackupError::Archive(error) if !is_unreadable(error));
+    let is_refused = is_refused_by_server
+        || is_damaged
+        || matches!(
+            error,
+            BackupError::Refused { .. }
+                | BackupError::StreamExists { .. }
+                | BackupError::NotABackup { .. }
+        );
     if is_refused {
         return vec![Check::broken(Restored, text)];
     }
     // Of a server that did not answer nobody knows what it would have said.
     vec![Check::inconclusive(Restored, text)]
+}
+
+/// Whether an archive could not be read for a reason of ours, which says nothing of it.
+fn is_unreadable(error: &ArchiveError) -> bool {
+    error.is_ours() || matches!(error, ArchiveError::Unsupported { .. })
 }

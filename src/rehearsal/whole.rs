@@ -65,12 +65,12 @@ pub(super) fn check_account(backup: &SavedBackup) -> Vec<Check> {
 pub(super) fn check_policy(
     policy: Policy,
     streams: &[SavedStream],
-    is_sample: bool,
+    (began_at, is_sample): (OffsetDateTime, bool),
     recovery: Option<Duration>,
 ) -> Vec<Check> {
     let mut checks = Vec::new();
     if let Some(most) = policy.max_age {
-        checks.push(check_age(streams, most, OffsetDateTime::now_utc()));
+        checks.push(check_age(streams, most, began_at));
     }
     if let Some(most) = policy.max_recovery_time {
         checks.push(check_recovery_time(most, is_sample, recovery));

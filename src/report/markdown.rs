@@ -3,7 +3,7 @@
 use comfy_table::Table;
 use comfy_table::presets::ASCII_MARKDOWN;
 
-use super::rehearsal::{rehearsal_table, told};
+use super::rehearsal::{recovery, rehearsal_table, told};
 use super::text::{counts, runs_table};
 use crate::judge::RunRecord;
 use crate::rehearsal::{CheckOutcome, Rehearsal};
@@ -35,8 +35,10 @@ pub fn runs_markdown(runs: &[RunRecord]) -> String {
 pub fn rehearsal_markdown(rehearsal: &Rehearsal) -> String {
     let mut parts = vec![
         format!(
-            "### Lifeboat rehearsal: {} on nats-server {}, recovery time {:.1} s",
-            rehearsal.verdict, rehearsal.server, rehearsal.recovery_seconds
+            "### Lifeboat rehearsal: {} on nats-server {}, {}",
+            rehearsal.verdict,
+            rehearsal.server,
+            recovery(rehearsal)
         ),
         in_markdown(rehearsal_table(rehearsal)),
     ];

@@ -172,7 +172,9 @@ pub fn rehearsal_as_metrics(rehearsal: &Rehearsal) -> Result<String, fmt::Error>
         "Until every stream was restored and compared",
         seconds.clone(),
     );
-    set(&recovery, &labels, rehearsal.recovery_seconds);
+    if let Some(seconds) = rehearsal.recovery_seconds {
+        set(&recovery, &labels, seconds);
+    }
     let streams = metrics.family("streams", "Streams that were rehearsed", None);
     set(&streams, &labels, count(rehearsal.streams.len() as u64));
     let own_recovery = metrics.family(
@@ -183,7 +185,9 @@ pub fn rehearsal_as_metrics(rehearsal: &Rehearsal) -> Result<String, fmt::Error>
     let messages = metrics.family("stream_messages", "Messages in the stream's backup", None);
     for one in &rehearsal.streams {
         let labels = with(&labels, "stream", &one.stream);
-        set(&own_recovery, &labels, one.recovery_seconds);
+        if one.came_back {
+            set(&own_recovery, &labels, one.recovery_seconds);
+        }
         set(&messages, &labels, count(one.messages));
     }
     let checks = metrics.family(
@@ -194,11 +198,8 @@ pub fn rehearsal_as_metrics(rehearsal: &Rehearsal) -> Result<String, fmt::Error>
     for (stream, check) in rehearsal.all_checks() {
         let labels = with(&labels, "stream", stream.unwrap_or_default());
         let labels = with(&labels, "check", check.name.name());
-        set(
-            &checks,
-            &with(&labels, "outcome", check.outcome.name()),
-            1.0,
-        );
+        let outcome = check.outcome.name().replace(' ', "-");
+        set(&checks, &with(&labels, "outcome", &outcome), 1.0);
     }
     add_live(&mut metrics, rehearsal, &labels);
     metrics.text()
@@ -220,7 +221,9 @@ fn add_live(metrics: &mut Metrics, rehearsal: &Rehearsal, labels: &Labels) {
     );
     for point in &live.recovery_points {
         let labels = with(labels, "stream", &point.stream);
-        set(&age, &labels, point.age_seconds);
+        if let Some(seconds) = point.age_seconds {
+            set(&age, &labels, seconds);
+        }
         if let Some(messages) = point.messages_since {
             set(&since, &labels, count(messages));
         }

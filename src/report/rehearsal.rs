@@ -61,9 +61,9 @@ pub(super) fn rehearsal_table(rehearsal: &Rehearsal) -> Table {
     table
 }
 
-/// How long something took, where the stream was sent at all.
+/// How long something took, where the stream came back.
 fn seconds(one: &StreamRehearsal, seconds: f64) -> String {
-    if one.timing.sending_seconds > 0.0 {
+    if one.came_back {
         format!("{seconds:.1} s")
     } else {
         String::from("-")
@@ -110,9 +110,12 @@ pub(super) fn told(rehearsal: &Rehearsal) -> Vec<String> {
             |count| format!("{count} messages"),
         );
         told.push(format!(
-            "recovery point: {since} in {:.1} s: what would have been lost, had the live system been lost at \
+            "recovery point: {since} in {}: what would have been lost, had the live system been lost at \
              the end; its backup took {:.1} s",
-            live.age_seconds(),
+            live.age_seconds().map_or_else(
+                || String::from("an unknown time"),
+                |seconds| format!("{seconds:.1} s")
+            ),
             live.backup_seconds
         ));
     }
@@ -131,12 +134,20 @@ pub(super) fn told(rehearsal: &Rehearsal) -> Vec<String> {
     told
 }
 
+/// How long recovery took, where there was one.
+pub(super) fn recovery(rehearsal: &Rehearsal) -> String {
+    rehearsal.recovery_seconds.map_or_else(
+        || String::from("not all of it recovered"),
+        |seconds| format!("recovery time {seconds:.1} s"),
+    )
+}
+
 /// One line on a rehearsal.
 pub fn rehearsal_headline(rehearsal: &Rehearsal) -> String {
     let streams = rehearsal.streams.len();
     let messages: u64 = rehearsal.streams.iter().map(|one| one.messages).sum();
     format!(
-        "{}: {streams} {}, {messages} messages, on nats-server {} with {} {}; recovery time {:.1} s; {}",
+        "{}: {streams} {}, {messages} messages, on nats-server {} with {} {}; {}; {}",
         rehearsal.verdict,
         if streams == 1 { "stream" } else { "streams" },
         rehearsal.server,
@@ -146,7 +157,7 @@ pub fn rehearsal_headline(rehearsal: &Rehearsal) -> String {
         } else {
             "nodes"
         },
-        rehearsal.recovery_seconds,
+        recovery(rehearsal),
         rehearsal.evidence.display()
     )
 }

@@ -46,7 +46,8 @@ impl RehearsalWatcher for RehearsalProgress {
         self.bars.stream(name)
     }
 
-    fn restored(&self, rehearsal: &StreamRehearsal, came_back: bool) {
+    fn restored(&self, rehearsal: &StreamRehearsal) {
+        let came_back = rehearsal.came_back;
         if speaks_json() {
             let fields = serde_json::json!({
                 "stream": rehearsal.stream,
@@ -65,7 +66,10 @@ impl RehearsalWatcher for RehearsalProgress {
                 rehearsal.recovery_seconds
             )
         } else {
-            format!("{} {name}: not restored", style("✘").red())
+            format!(
+                "{} {name}: not restored, or not as it was",
+                style("✘").red()
+            )
         });
     }
 }
