@@ -124,7 +124,7 @@ async fn carry_out(
     let mut checks = check_account(backup);
     checks.extend(check_policy(
         settings.policy,
-        &backup.streams,
+        &of_all(&backup.streams, &streams),
         (began_at, sample.is_some()),
         came_back.then_some(recovery),
     ));
@@ -160,6 +160,14 @@ async fn carry_out(
     drop(site);
     rehearsal.elapsed_seconds = began.elapsed().as_secs_f64();
     Ok(rehearsal)
+}
+
+/// Every stream of the backup, with what was read of those that were chosen.
+fn of_all(all: &[SavedStream], chosen: &[SavedStream]) -> Vec<SavedStream> {
+    let read = |one: &SavedStream| chosen.iter().find(|chosen| chosen.path == one.path);
+    all.iter()
+        .map(|one| read(one).unwrap_or(one).clone())
+        .collect()
 }
 
 /// Restores every stream, origins before what reads from them.

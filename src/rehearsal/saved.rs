@@ -151,7 +151,7 @@ impl SavedStream {
         }
     }
 
-    /// Reads name and configuration from the archive, where nothing beside it tells: a stream's own directory, or
+    /// Reads name, configuration and age from the archive, where nothing beside it tells: a stream's own directory, or
     /// an archive alone. What can't be read is told later, when it is restored.
     pub(super) async fn read_config_if_missing(&mut self) {
         if !self.config.is_empty() {
@@ -163,6 +163,9 @@ impl SavedStream {
             self.config = config.clone();
             backup.stream().clone_into(&mut self.name);
             self.bytes = self.bytes.max(backup.bytes());
+            let last = backup.survey.sums.and_then(|sums| sums.last_time_ns);
+            let last = last.map(|last| OffsetDateTime::from_unix_timestamp_nanos(last.into()));
+            self.last_message_at = last.and_then(Result::ok).or(self.last_message_at);
         }
     }
 
