@@ -23,7 +23,8 @@ fn help_teaches_every_command() {
     }
     let run = lifeboat.call(&["drill", "run", "--help"]).expect_code(0);
     assert!(
-        run.stdout.contains("11  a drill could not tell"),
+        run.stdout
+            .contains("11  a drill or a rehearsal could not tell"),
         "{}",
         run.stdout
     );

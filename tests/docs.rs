@@ -83,6 +83,37 @@ fn every_command_that_is_shown_can_be_typed() {
     assert!(seen > 50, "only {seen} commands were found");
 }
 
+/// A whole scenario in a document is one that the program takes.
+#[test]
+fn every_scenario_that_is_shown_is_one() {
+    let lifeboat = Lifeboat::new();
+    let mut seen = 0;
+    // The language's own document shows all of it at once, which makes no drill.
+    let guides = documents()
+        .into_iter()
+        .filter(|document| !document.ends_with("scenarios/README.md"));
+    for document in guides {
+        let text = fs::read_to_string(&document).unwrap();
+        let blocks = text.split("```toml\n").skip(1);
+        let blocks = blocks.filter_map(|rest| rest.split("```").next());
+        for scenario in
+            blocks.filter(|block| block.starts_with("name = ") && block.contains("[expect]"))
+        {
+            seen += 1;
+            let path = lifeboat.scenario("shown.toml", scenario);
+            let called = lifeboat.call(&["drill", "check", &path]);
+            assert_eq!(
+                called.code,
+                Some(0),
+                "{}: {}",
+                document.display(),
+                called.stderr
+            );
+        }
+    }
+    assert!(seen > 0, "no document shows a scenario");
+}
+
 #[test]
 fn the_job_of_the_example_can_be_typed() {
     let text = fs::read_to_string(root().join("examples/kubernetes-rehearsal.yaml")).unwrap();

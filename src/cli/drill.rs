@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 
-use super::{Connect, EXIT_CODES, Names, Output, Reports};
+use super::{Changes, Connect, EXIT_CODES, Names, Output, Reports};
 const REHEARSAL_CHECKS: &str = "\
 Checks:
   sound      every file and checksum is right, and the backup is what was written
@@ -290,18 +290,9 @@ pub struct Rehearsing {
     /// Restore so many streams side by side
     #[arg(long, short, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub jobs: u8,
-    /// Give streams another number of replicas, and the cluster as many nodes
-    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=5))]
-    pub replicas: Option<u8>,
-    /// Change a field of every configuration, as `restore --set` does; may be repeated
-    #[arg(long, value_name = "FIELD=VALUE")]
-    pub set: Vec<String>,
-    /// Set consumers that are ahead of their stream back to its end
-    #[arg(long)]
-    pub reset_consumers: bool,
-    /// Compare the leader's replica alone
-    #[arg(long)]
-    pub compare_leader: bool,
+    /// What is changed, as a restore would change it
+    #[command(flatten)]
+    pub changes: Changes,
     /// Never download a server
     #[arg(long)]
     pub offline: bool,

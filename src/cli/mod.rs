@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and the help that teaches it. No logic.
 
 mod audit;
+mod changes;
 mod configuration;
 mod connect;
 mod drill;
@@ -13,6 +14,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
 pub use audit::{Audit, SystemLogin};
+pub use changes::Changes;
 pub use configuration::{Config, ConfigApply, ConfigSave};
 pub use connect::Connect;
 pub use drill::{

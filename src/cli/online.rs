@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 
-use super::{Connect, EXIT_CODES, Names, Output};
+use super::{Changes, Connect, EXIT_CODES, Names, Output};
 
 /// What can be backed up.
 #[derive(Debug, Subcommand)]
@@ -171,24 +171,15 @@ pub struct Restoring {
     /// Where a stream that is replaced is saved [default: a directory beside the backup]
     #[arg(long, value_name = "DIR")]
     pub keep_old: Option<PathBuf>,
-    /// Give streams another number of replicas
-    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=5))]
-    pub replicas: Option<u8>,
+    /// What is changed
+    #[command(flatten)]
+    pub changes: Changes,
     /// Place streams in this cluster
     #[arg(long, value_name = "NAME")]
     pub cluster: Option<String>,
     /// Place streams on servers with this tag; may be repeated
     #[arg(long, value_name = "TAG")]
     pub tag: Vec<String>,
-    /// Change a field of the configuration, such as max_age=24h or storage=file; may be repeated
-    #[arg(long, value_name = "FIELD=VALUE")]
-    pub set: Vec<String>,
-    /// Set consumers that are ahead of their stream back to its end
-    #[arg(long)]
-    pub reset_consumers: bool,
-    /// Compare the leader's replica alone
-    #[arg(long)]
-    pub compare_leader: bool,
     /// Bytes in one chunk, such as 64KiB [default: 512 KiB, or half of what the server takes]
     #[arg(long, value_name = "SIZE", value_parser = chunk_size)]
     pub chunk_size: Option<usize>,

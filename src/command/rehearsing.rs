@@ -7,8 +7,9 @@ use semver::Version;
 
 use super::drilling::find_server;
 use super::reports::{ReportFiles, Texts};
+use super::restore::overrides;
 use super::{Failure, Outcome};
-use crate::backup::{MESSAGE_ARCHIVES_SINCE, Overrides, read_setting};
+use crate::backup::MESSAGE_ARCHIVES_SINCE;
 use crate::cli::{Output, Rehearsing, ServerChoice};
 use crate::exit::Exit;
 use crate::model::Verdict;
@@ -51,14 +52,8 @@ pub(super) async fn settings(
     made_by: &MadeBy,
     wanted: Wanted,
 ) -> Result<RehearsalSettings, Failure> {
-    let setting = |text: &String| {
-        read_setting(text).map_err(|reason| Failure::new(Exit::Usage, format!("--set: {reason}")))
-    };
-    let overrides = Overrides {
-        replicas: options.replicas.map(usize::from),
-        set: options.set.iter().map(setting).collect::<Result<_, _>>()?,
-        ..Overrides::default()
-    };
+    let changes = &options.changes;
+    let overrides = overrides(changes)?;
     let sample = options
         .sample
         .as_deref()
@@ -73,8 +68,8 @@ pub(super) async fn settings(
         sample,
         seed: options.seed.unwrap_or_else(|| fastrand::u64(..)),
         overrides,
-        reset_consumers: options.reset_consumers,
-        every_replica: !options.compare_leader,
+        reset_consumers: changes.reset_consumers,
+        every_replica: !changes.compare_leader,
         policy: Policy {
             max_age: options.max_age,
             max_recovery_time: options.max_recovery_time,

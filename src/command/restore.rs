@@ -8,7 +8,7 @@ use crate::backup::{
     Action, IfExists, Overrides, RestoreOptions, RestorePlan, RestoreSummary, StreamBackup,
     plan_restore, read_setting, restore_stream,
 };
-use crate::cli::{RestoreStream, Restoring};
+use crate::cli::{Changes, RestoreStream, Restoring};
 use crate::exit::Exit;
 use crate::jetstream::{Connection, RestoreTuning};
 use crate::ui::{self, TransferProgress};
@@ -56,33 +56,40 @@ pub(super) fn restoring(
     connection: &Connection,
     typed: &Restoring,
 ) -> Result<RestoreOptions, Failure> {
-    let mut set = Vec::new();
-    for text in &typed.set {
-        let setting = read_setting(text)
-            .map_err(|reason| Failure::new(Exit::Usage, format!("--set {text}: {reason}")))?;
-        set.push(setting);
-    }
+    let changes = &typed.changes;
     Ok(RestoreOptions {
         overrides: Overrides {
-            replicas: typed.replicas.map(usize::from),
             cluster: typed.cluster.clone(),
             tags: typed.tag.clone(),
-            config: None,
-            set,
-            rename: None,
+            ..overrides(changes)?
         },
         if_exists: match &*typed.if_exists {
             "skip" => IfExists::Skip,
             "replace" => IfExists::Replace,
             _ => IfExists::Refuse,
         },
-        reset_consumers: typed.reset_consumers,
-        every_replica: !typed.compare_leader,
+        reset_consumers: changes.reset_consumers,
+        every_replica: !changes.compare_leader,
         keep_old: typed.keep_old.clone(),
         tuning: typed.chunk_size.map(|chunk_bytes| RestoreTuning {
             chunk_bytes,
             ..RestoreTuning::for_connection(connection)
         }),
+    })
+}
+
+/// What is changed of a configuration.
+pub(super) fn overrides(changes: &Changes) -> Result<Overrides, Failure> {
+    let mut set = Vec::new();
+    for text in &changes.set {
+        let setting = read_setting(text)
+            .map_err(|reason| Failure::new(Exit::Usage, format!("--set {text}: {reason}")))?;
+        set.push(setting);
+    }
+    Ok(Overrides {
+        replicas: changes.replicas.map(usize::from),
+        set,
+        ..Overrides::default()
     })
 }
 

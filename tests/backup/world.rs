@@ -243,7 +243,17 @@ impl World {
         choose: fn(usize) -> bool,
     ) {
         let consumer = self.connection.consumer(stream, consumer);
-        let batch = consumer.pull(count, PATIENCE).await.unwrap();
+        // A consumer that was just made may have no leader yet that could be asked.
+        let batch = until(PATIENCE, || async {
+            let batch = consumer.pull(count, PATIENCE).await.unwrap();
+            match &batch.trouble {
+                Some(trouble) if batch.deliveries.is_empty() && trouble.starts_with("503") => {
+                    Probe::Pending(trouble.clone())
+                }
+                _ => Probe::Ready(batch),
+            }
+        });
+        let batch = batch.await.unwrap();
         assert_eq!(batch.deliveries.len(), count, "{:?}", batch.trouble);
         for (number, delivery) in batch.deliveries.iter().enumerate() {
             if choose(number) {
