@@ -47,9 +47,8 @@ impl RunDirectory {
     }
 
     /// Keeps it.
-    pub fn keep(mut self) -> PathBuf {
+    pub fn keep(mut self) {
         self.is_kept = true;
-        self.path.clone()
     }
 }
 

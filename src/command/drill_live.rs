@@ -1,7 +1,7 @@
 //! `drill live`: a live system's backup, taken and rehearsed.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::rehearsing::{MadeBy, Wanted, settings, tell};
 use super::reports::ReportFiles;
@@ -12,7 +12,7 @@ use crate::evidence::RunDirectory;
 use crate::exit::Exit;
 use crate::model::{NameFilter, Verdict};
 use crate::offline::unfinished;
-use crate::rehearsal::{SavedBackup, recovery_points, rehearse};
+use crate::rehearsal::{RehearsalError, SavedBackup, recovery_points, rehearse};
 use crate::ui::{self, AccountBars, RehearsalProgress};
 
 /// The directory of the backup in that of the run.
@@ -32,7 +32,8 @@ pub(super) async fn run(options: DrillLive) -> Outcome {
     };
     let mut settings = settings(&options.rehearsing, &made_by, wanted(&options)).await?;
     let label = format!("live-{}", options.stream.as_deref().unwrap_or("account"));
-    let run = RunDirectory::create(&options.rehearsing.evidence, &label).map_err(unwritable)?;
+    let run =
+        RunDirectory::create(&options.rehearsing.evidence, &label).map_err(RehearsalError::from)?;
     let target = options
         .keep
         .clone()
@@ -62,9 +63,9 @@ pub(super) async fn run(options: DrillLive) -> Outcome {
     rehearsal.live = Some(recovery_points(&connection, &backup, seconds).await);
     rehearsal.write()?;
     if rehearsal.verdict == Verdict::Held && options.keep.is_none() {
-        fs::remove_dir_all(&target).map_err(|error| unwritable((target, error)))?;
+        fs::remove_dir_all(&target).map_err(|error| RehearsalError::from((target, error)))?;
     }
-    let _kept = run.keep();
+    run.keep();
     tell(&rehearsal, reports, &options.output)
 }
 
@@ -73,7 +74,7 @@ struct Partial(PathBuf);
 
 impl Partial {
     /// That of a backup which is about to begin.
-    fn of(target: &std::path::Path) -> Result<Self, BackupError> {
+    fn of(target: &Path) -> Result<Self, BackupError> {
         let path = unfinished(target);
         if path.exists() {
             // It is of somebody else, who may want to continue it.
@@ -117,9 +118,4 @@ fn wanted(options: &DrillLive) -> Wanted {
         path,
         option: "--rehearse-on",
     }
-}
-
-fn unwritable((path, error): (PathBuf, std::io::Error)) -> Failure {
-    let text = format!("can't write {}: {error}", path.display());
-    Failure::new(Exit::Unexpected, text)
 }

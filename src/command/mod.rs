@@ -271,9 +271,7 @@ impl From<BackupError> for Failure {
 }
 
 fn exit_of_request(error: &RequestError) -> Exit {
-    // Such as a cluster without a quorum.
-    const UNAVAILABLE: u16 = 503;
-    if matches!(error, RequestError::Refused { code, .. } if *code != UNAVAILABLE) {
+    if error.is_refusal() {
         Exit::Refused
     } else {
         Exit::NotReady

@@ -106,6 +106,12 @@ impl RequestError {
         }
     }
 
+    /// Whether a server said no: not that it can't now, as one of a cluster without a quorum.
+    pub fn is_refusal(&self) -> bool {
+        const UNAVAILABLE: u16 = 503;
+        matches!(self, Self::Refused { code, .. } if *code != UNAVAILABLE)
+    }
+
     pub(super) fn from_request(
         subject: &str,
         within: Duration,

@@ -17,5 +17,5 @@ pub use finding_kind::FindingKind;
 pub use keeping::{Keeping, Retention};
 pub use message::{Fingerprint, StoredMessage};
 pub use name_filter::NameFilter;
-pub use origins::{origins, origins_first};
+pub use origins::{described_origins, origins, origins_first};
 pub use verdict::{Expected, Verdict};

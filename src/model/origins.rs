@@ -6,11 +6,16 @@ use serde_json::{Map, Value};
 
 /// The streams of the same account that a stream mirrors or sources.
 pub fn origins(config: &Map<String, Value>) -> impl Iterator<Item = &str> {
+    described_origins(config).map(|(name, _)| name)
+}
+
+/// The same, each with what the configuration says of it: filters, transforms.
+pub fn described_origins(config: &Map<String, Value>) -> impl Iterator<Item = (&str, &Value)> {
     let sources = config.get("sources").and_then(Value::as_array);
     let all = sources.into_iter().flatten().chain(config.get("mirror"));
     // Where it is another account's, or another domain's, a name here means nothing.
     let own = all.filter(|one| one.get("external").is_none_or(Value::is_null));
-    own.filter_map(|one| one.get("name")?.as_str())
+    own.filter_map(|one| Some((one.get("name")?.as_str()?, one)))
 }
 
 /// Puts streams after those that they get their messages from: each group after the one before it, in

@@ -59,35 +59,15 @@ pub(super) fn text(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
-    use serde_json::Map;
-
     use super::super::check::CheckOutcome;
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    fn stream() -> SavedStream {
-        SavedStream {
-            name: String::from("S"),
-            path: PathBuf::new(),
-            config: Map::new(),
-            archive_bytes: 0,
-            bytes: 0,
-            last_sequence: None,
-            form: None,
-            server: None,
-            taken_at: None,
-            last_message_at: None,
-            modified_at: None,
-        }
-    }
-
     #[test]
     fn a_clock_that_is_wrong_tells_nothing() {
         let now = OffsetDateTime::from_unix_timestamp(1_000_000_000).unwrap();
-        let mut stream = stream();
+        let mut stream = SavedStream::unknown("S");
         stream.taken_at = Some(now + HOUR);
         let check = check_age(&[stream], HOUR * 24, now);
         assert_eq!(check.outcome, CheckOutcome::Inconclusive);
@@ -100,7 +80,7 @@ mod tests {
             taken_at: ago(taken),
             last_message_at: ago(last_message),
             modified_at: ago(file),
-            ..stream()
+            ..SavedStream::unknown("S")
         };
         check_age(&[stream], HOUR * 24, now).outcome
     }

@@ -138,6 +138,14 @@ pub struct Check {
 }
 
 impl Check {
+    /// Whether it was made, and is not held.
+    pub fn is_failure(&self) -> bool {
+        matches!(
+            self.outcome,
+            CheckOutcome::Broken | CheckOutcome::Inconclusive
+        )
+    }
+
     pub(super) fn held(name: CheckName, detail: impl Into<String>) -> Self {
         Self::of(name, CheckOutcome::Held, detail)
     }
@@ -166,12 +174,7 @@ impl Check {
 
 /// Adds those checks of a stream that were not made, for the reason that an earlier one failed.
 pub(super) fn add_those_not_run(checks: &mut Vec<Check>) {
-    let failed = checks.iter().rev().find(|check| {
-        matches!(
-            check.outcome,
-            CheckOutcome::Broken | CheckOutcome::Inconclusive
-        )
-    });
+    let failed = checks.iter().rev().find(|check| check.is_failure());
     let detail = match failed {
         Some(failed) => format!("{} is {}", failed.name, failed.outcome.name()),
         None => String::from("the rehearsal did not come to it"),

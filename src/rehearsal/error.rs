@@ -51,6 +51,13 @@ pub enum RehearsalError {
     },
 }
 
+impl From<(PathBuf, io::Error)> for RehearsalError {
+    /// A directory of a run that could not be made.
+    fn from((path, source): (PathBuf, io::Error)) -> Self {
+        Self::Evidence { path, source }
+    }
+}
+
 impl RehearsalError {
     pub(super) fn evidence(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();

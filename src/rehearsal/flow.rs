@@ -9,9 +9,9 @@ use lifeboat_harness::wait::{Probe, until};
 use serde_json::{Map, Value};
 
 use super::check::{Check, CheckName};
-use super::sentinel::{Sentinel, Unused, publish, read};
+use super::sentinel::{Sentinel, Unused, is_on, publish, read};
 use crate::jetstream::{Connection, read_messages};
-use crate::model::{StoredMessage, origins};
+use crate::model::{StoredMessage, described_origins, origins};
 use crate::offline::is_mirror;
 
 /// How long a message may take from an origin: mirrors that find it gone try again after 10 s.
@@ -76,9 +76,7 @@ fn hides(stream: &Present, origin: &Present) -> Option<String> {
             "it takes a part of {name}, or changes its subjects"
         ));
     }
-    let is =
-        |field: &str, config: &Map<String, Value>| config.get(field) == Some(&Value::Bool(true));
-    if is("allow_msg_counter", &origin.config) {
+    if is_on(&origin.config, "allow_msg_counter") {
         return Some(format!("{name} counts, and its messages have no content"));
     }
     let keeps = stream.config.get("retention").and_then(Value::as_str);
@@ -109,11 +107,8 @@ async fn flows(connection: &Connection, stream: &Present, origin: &Present) -> R
 
 /// Whether it takes a part of the origin's messages, or changes their subjects.
 fn selects(config: &Map<String, Value>, origin: &str) -> bool {
-    let sources = config.get("sources").and_then(Value::as_array);
-    let all = sources.into_iter().flatten().chain(config.get("mirror"));
-    let own = all.filter(|one| one.get("external").is_none_or(Value::is_null));
-    let mut of_it = own.filter(|one| one.get("name").and_then(Value::as_str) == Some(origin));
-    of_it.any(|one| {
+    let mut of_it = described_origins(config).filter(|(name, _)| *name == origin);
+    of_it.any(|(_, one)| {
         ["filter_subject", "subject_transforms"]
             .iter()
             .any(|field| {
@@ -224,9 +219,10 @@ mod tests {
 
     use super::*;
 
-    fn message(origin: &str, sequence: u64) -> StoredMessage {
+    /// A message that was sourced by a filter.
+    fn sourced(origin: &str, sequence: u64, filter: &str) -> StoredMessage {
         let headers =
-            format!("NATS/1.0\r\nNats-Stream-Source: {origin} {sequence} > > a.b\r\n\r\n");
+            format!("NATS/1.0\r\nNats-Stream-Source: {origin} {sequence} {filter} > a.b\r\n\r\n");
         StoredMessage {
             sequence: 0,
             subject: String::from("a.b"),
@@ -236,20 +232,8 @@ mod tests {
         }
     }
 
-    fn before_with(
-        before: &[StoredMessage],
-        origin: &str,
-        sequence: u64,
-        filter: &str,
-    ) -> Vec<StoredMessage> {
-        let headers =
-            format!("NATS/1.0\r\nNats-Stream-Source: {origin} {sequence} {filter} > a.b\r\n\r\n");
-        let mut all = before.to_vec();
-        all.push(StoredMessage {
-            headers: Bytes::from(headers),
-            ..message(origin, sequence)
-        });
-        all
+    fn message(origin: &str, sequence: u64) -> StoredMessage {
+        sourced(origin, sequence, ">")
     }
 
     #[test]
@@ -262,7 +246,7 @@ mod tests {
         let again = comes_again(&before, &[message("A", 8), message("B", 1)]).unwrap();
         assert!(again.contains("sequence 1 came after 3"), "{again}");
         // The same stream by another filter is another source.
-        let filtered = before_with(&before, "A", 100, "x");
+        let filtered = [&before[..], &[sourced("A", 100, "x")]].concat();
         assert_eq!(comes_again(&filtered, &[message("A", 8)]), None);
         // One that it had nothing of begins where it likes.
         assert_eq!(comes_again(&before, &[message("C", 1)]), None);

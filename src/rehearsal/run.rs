@@ -81,12 +81,11 @@ pub async fn rehearse(
     // Before the work: what can't be written down is known now.
     let run = match &settings.run_directory {
         Some(directory) => RunDirectory::of_another(directory.clone()),
-        None => RunDirectory::create(&settings.evidence_root, &label)
-            .map_err(|(path, source)| RehearsalError::Evidence { path, source })?,
+        None => RunDirectory::create(&settings.evidence_root, &label)?,
     };
     let rehearsal = carry_out(backup, settings, watcher, run.path()).await?;
     rehearsal.write()?;
-    let _kept = run.keep();
+    run.keep();
     Ok(rehearsal)
 }
 
@@ -108,7 +107,7 @@ async fn carry_out(
     watcher.begin(streams.len());
     let recovering = Instant::now();
     let mut attempts = restore_all(&site, &streams, settings, watcher).await;
-    let recovery = recovering.elapsed();
+    let recovered = recovering.elapsed();
 
     watcher.stage("publishing and consuming");
     use_all(&site, &mut attempts).await;
@@ -120,13 +119,13 @@ async fn carry_out(
         restored.push(one);
     }
     let came_back = restored.iter().all(|one| one.came_back);
-    let recovery_seconds = came_back.then_some(recovery.as_secs_f64());
+    let recovery = came_back.then_some(recovered);
     let mut checks = check_account(backup);
     checks.extend(check_policy(
         settings.policy,
         &of_all(&backup.streams, &streams),
         (began_at, sample.is_some()),
-        came_back.then_some(recovery),
+        recovery,
     ));
     let mut rehearsal = Rehearsal {
         format: FORMAT,
@@ -149,7 +148,7 @@ async fn carry_out(
         verdict: Verdict::Inconclusive,
         checks,
         streams: restored,
-        recovery_seconds,
+        recovery_seconds: recovery.map(|recovery| recovery.as_secs_f64()),
         elapsed_seconds: 0.0,
         evidence: evidence.to_owned(),
     };
@@ -218,14 +217,16 @@ async fn use_all(site: &Site, attempts: &mut [Attempt]) {
         let flow = check_flow(connection, stream, &back).await;
         let own = check_use(connection, name, &stream.config).await;
         // A mirror has no use of its own; where both can be told, the worse one counts.
-        let is_told_by_flow = own.outcome == CheckOutcome::NotApplicable
-            || flow
-                .as_ref()
-                .is_some_and(|flow| flow.outcome == CheckOutcome::Broken);
-        attempt.rehearsal.checks.push(match flow {
-            Some(flow) if is_told_by_flow && own.outcome != CheckOutcome::Broken => flow,
-            _ => own,
-        });
+        let told = match flow {
+            Some(flow) if own.outcome == CheckOutcome::NotApplicable => flow,
+            Some(flow)
+                if flow.outcome == CheckOutcome::Broken && own.outcome != CheckOutcome::Broken =>
+            {
+                flow
+            }
+            Some(_) | None => own,
+        };
+        attempt.rehearsal.checks.push(told);
     }
 }
 

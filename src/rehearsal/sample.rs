@@ -87,23 +87,12 @@ fn share_of(all: usize, percent: f64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Map;
-
     use super::*;
 
     fn streams(count: u64) -> Vec<SavedStream> {
         let stream = |number: u64| SavedStream {
-            name: format!("S{number}"),
-            path: std::path::PathBuf::new(),
-            config: Map::new(),
             archive_bytes: number,
-            bytes: 0,
-            last_sequence: None,
-            form: None,
-            server: None,
-            taken_at: None,
-            last_message_at: None,
-            modified_at: None,
+            ..SavedStream::unknown(&format!("S{number}"))
         };
         (1..=count).map(stream).collect()
     }

@@ -1,5 +1,5 @@
 //! The backup that is to be rehearsed: its streams, what they need of a cluster, who made it and when.
-//! Nothing of an archive is read here.
+//! An archive is read here only where nothing beside it tells what it holds.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -186,6 +186,26 @@ impl SavedStream {
         let tags = tags.filter_map(Value::as_str);
         let wanted = tags.filter(|tag| !tag.starts_with('!'));
         wanted.map(str::to_owned).collect()
+    }
+}
+
+#[cfg(test)]
+impl SavedStream {
+    /// One of which nothing is known but its name.
+    pub(super) fn unknown(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            path: PathBuf::new(),
+            config: Map::new(),
+            archive_bytes: 0,
+            bytes: 0,
+            last_sequence: None,
+            form: None,
+            server: None,
+            taken_at: None,
+            last_message_at: None,
+            modified_at: None,
+        }
     }
 }
 

@@ -95,6 +95,11 @@ fn is_queue(config: &Map<String, Value>) -> bool {
         .is_some_and(|kept| kept == "workqueue")
 }
 
+/// Whether a flag of a configuration is set.
+pub(super) fn is_on(config: &Map<String, Value>, flag: &str) -> bool {
+    config.get(flag) == Some(&Value::Bool(true))
+}
+
 /// A subject that the stream takes, which nobody else uses where it has a wildcard.
 fn subject_of(config: &Map<String, Value>) -> Result<String, String> {
     if is_mirror(config) {
@@ -102,7 +107,7 @@ fn subject_of(config: &Map<String, Value>) -> Result<String, String> {
             "a mirror takes messages from its origin alone",
         ));
     }
-    if config.get("sealed") == Some(&Value::Bool(true)) {
+    if is_on(config, "sealed") {
         return Err(String::from("it is sealed"));
     }
     let subjects = config.get("subjects").and_then(Value::as_array);
@@ -124,7 +129,7 @@ pub(super) async fn publish(
     config: &Map<String, Value>,
 ) -> Result<Sentinel, Unused> {
     let subject = subject_of(config).map_err(Unused::NotApplicable)?;
-    let is_counter = config.get("allow_msg_counter") == Some(&Value::Bool(true));
+    let is_counter = is_on(config, "allow_msg_counter");
     let text = format!("lifeboat {:016x}", fastrand::u64(..));
     let most = config.get("max_msg_size").and_then(Value::as_u64);
     let most = most.and_then(|most| usize::try_from(most).ok());
@@ -144,7 +149,7 @@ pub(super) async fn publish(
         },
     };
     let published = until(WORKS_WITHIN, || async {
-        if config.get("no_ack") == Some(&Value::Bool(true)) {
+        if is_on(config, "no_ack") {
             return unacknowledged(connection, stream, &message).await;
         }
         match connection.publish(&message, ANSWER_WITHIN).await {

@@ -18,12 +18,8 @@ use crate::backup::{
     BackupError, IfExists, Overrides, Progress, RestoreOptions, RestoreSummary, StreamBackup,
     plan_restore, restore_as_planned,
 };
-use crate::jetstream::RequestError;
 use crate::model::Verdict;
 use crate::offline::{Look, verify};
-
-/// The status of a server that can't do now what it is asked.
-const UNAVAILABLE: u16 = 503;
 
 /// A stream's rehearsal, and the configuration that it came back with.
 pub(super) struct Attempt {
@@ -253,10 +249,8 @@ fn failed(error: &BackupError) -> Vec<Check> {
         return vec![taken, Check::inconclusive(Equal, text)];
     }
     // A server that is not available would take it another time.
-    let is_refused_by_server = matches!(
-        error,
-        BackupError::Request { source: RequestError::Refused { code, .. }, .. } if *code != UNAVAILABLE
-    );
+    let is_refused_by_server =
+        matches!(error, BackupError::Request { source, .. } if source.is_refusal());
     let is_damaged = matches!(error, BackupError::Archive(error) if !is_unreadable(error));
     let is_refused = is_refused_by_server
         || is_damaged

@@ -6,7 +6,7 @@ use comfy_table::presets::ASCII_MARKDOWN;
 use super::rehearsal::{recovery, rehearsal_table, told};
 use super::text::{counts, runs_table};
 use crate::judge::RunRecord;
-use crate::rehearsal::{CheckOutcome, Rehearsal};
+use crate::rehearsal::Rehearsal;
 
 /// Runs: the counts, the table, and what was found in those that are not as expected.
 pub fn runs_markdown(runs: &[RunRecord]) -> String {
@@ -44,12 +44,7 @@ pub fn rehearsal_markdown(rehearsal: &Rehearsal) -> String {
     ];
     let failed: Vec<_> = rehearsal
         .all_checks()
-        .filter(|(_, check)| {
-            matches!(
-                check.outcome,
-                CheckOutcome::Broken | CheckOutcome::Inconclusive
-            )
-        })
+        .filter(|(_, check)| check.is_failure())
         .map(|(stream, check)| {
             let mut line = format!(
                 "- **{} {}** of {}: {}",

@@ -72,9 +72,8 @@ fn seconds(one: &StreamRehearsal, seconds: f64) -> String {
 
 /// A check that did not hold: what was seen, and what that means.
 fn failure(stream: Option<&str>, check: &Check) -> Option<String> {
-    match check.outcome {
-        CheckOutcome::Held | CheckOutcome::NotApplicable | CheckOutcome::NotRun => return None,
-        CheckOutcome::Broken | CheckOutcome::Inconclusive => {}
+    if !check.is_failure() {
+        return None;
     }
     let about = stream.unwrap_or("the backup");
     let mut text = format!(
