@@ -73,7 +73,8 @@ pub use config::Credentials;
 pub use error::{BinaryError, Error, Result};
 pub use fault::Fault;
 pub use monitor::{
-    AccountView, Health, JetStreamView, MetaView, Monitor, PeerView, StreamState, StreamView,
+    AccountView, GroupView, Health, JetStreamView, MetaView, Monitor, PeerView, StreamState,
+    StreamView,
 };
 pub use node::{Node, NodeState};
 pub use partition::Between;

@@ -100,6 +100,26 @@ pub struct StreamView {
     pub name: String,
     /// What this node's copy holds.
     pub state: StreamState,
+    /// Its group as this node sees it; absent on a standalone server.
+    #[serde(default)]
+    pub cluster: Option<GroupView>,
+}
+
+/// The group of a stream as one node sees it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct GroupView {
+    /// The leader's name; empty when this node knows none.
+    #[serde(default)]
+    pub leader: String,
+}
+
+impl StreamView {
+    /// Whether this node's copy says that a node leads it. A copy without a group leads itself.
+    pub fn is_led_by(&self, node: &str) -> bool {
+        self.cluster
+            .as_ref()
+            .is_none_or(|group| group.leader == node)
+    }
 }
 
 /// What one copy of a stream holds.
@@ -124,12 +144,16 @@ pub struct StreamState {
 impl JetStreamView {
     /// This node's copy of a stream, if it has one.
     pub fn stream(&self, account: &str, stream: &str) -> Option<StreamState> {
+        self.stream_view(account, stream).map(|view| view.state)
+    }
+
+    /// This node's copy of a stream and what it says of its group, if it has one.
+    pub fn stream_view(&self, account: &str, stream: &str) -> Option<&StreamView> {
         self.account_details
             .iter()
             .filter(|details| details.name == account)
             .flat_map(|details| &details.stream_detail)
             .find(|details| details.name == stream)
-            .map(|details| details.state)
     }
 }
 

@@ -42,6 +42,16 @@ pub(super) struct Recorder {
     pub(super) seed: u64,
 }
 
+impl Recorder {
+    /// Writes something down, and tells whoever watches unless it comes once per message.
+    pub(super) fn record(&self, event: Event) {
+        if !event.is_frequent() {
+            self.watcher.event(&event);
+        }
+        self.ledger.record(event);
+    }
+}
+
 /// Publishes to one stream. Every message is different, and follows from the seed.
 #[derive(Clone)]
 pub(super) struct Publisher {

@@ -14,6 +14,7 @@ mod evidence;
 mod failure;
 mod faults;
 mod load;
+mod lookout;
 mod needs;
 mod network;
 mod observe;

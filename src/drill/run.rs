@@ -17,7 +17,7 @@ use super::evidence::Evidence;
 use super::load::{Publisher, Recorder, RunningLoad};
 use super::watch::{Tally, Watcher};
 use super::world::World;
-use super::{replicas, served, steps};
+use super::{lookout, replicas, served, steps};
 use crate::jetstream::Connection;
 use crate::judge::{Judgement, Rules, RunRecord, StreamRules, judge};
 use crate::ledger::{Event, Ledger, LedgerError, StepEnd, read_ledger};
@@ -188,33 +188,26 @@ async fn rehearse(
         .collect();
     let mut load = RunningLoad::start(&recorder, &scenario.streams, &publishers, scenario.load);
     let world = World::new(scenario, &clusters, evidence, recorder, publishers);
-
-    for (index, step) in scenario.steps.iter().enumerate() {
-        // After a step that failed the next ones would judge something else.
-        if steps::carry_out(&world, index + 1, step).await != StepEnd::Done {
-            // The step that heals the network may never have come; what each replica holds is
-            // looked at all the same.
-            let cluster = world.cluster();
-            if cluster.reachable().len() < cluster.running().len() {
-                world.note(String::from("the network is healed, to end the drill"));
-            }
-            cluster.heal().await;
-            break;
+    let looking = lookout::keep_looking(&clusters, &world.recorder, &scenario.streams);
+    let under_load = async {
+        carry_out(&world, scenario).await;
+        watcher.stage("ending the load, letting consumers finish");
+        load.end_publishing(ledger).await;
+        replicas::drain(&world).await;
+        load.end_consuming().await;
+        watcher.stage("letting replicas become equal, then reading each from its disk");
+        // A server that died by itself was no part of the scenario.
+        if let Err(error) = world.cluster().check_alive().await {
+            ledger.record(Event::Aborted {
+                reason: error.to_string(),
+            });
         }
-    }
-    world.drop_transfers();
-    watcher.stage("ending the load, letting consumers finish");
-    load.end_publishing(ledger).await;
-    replicas::drain(&world).await;
-    load.end_consuming().await;
-    watcher.stage("letting replicas become equal, then reading each from its disk");
-    // A server that died by itself was no part of the scenario.
-    if let Err(error) = world.cluster().check_alive().await {
-        ledger.record(Event::Aborted {
-            reason: error.to_string(),
-        });
-    }
-    let mut holders = replicas::settle(&world).await;
+        replicas::settle(&world).await
+    };
+    let mut holders = tokio::select! {
+        holders = under_load => holders,
+        never = looking => never,
+    };
     for (stream, nodes) in &holders {
         if served::is_on_no_disk(&world, stream) {
             served::read(&world, stream, nodes).await;
@@ -229,6 +222,24 @@ async fn rehearse(
     stopped?;
     replicas::read(&world, holders).await;
     Ok(())
+}
+
+/// Carries the steps out, one after the other, until one fails.
+async fn carry_out(world: &World<'_>, scenario: &Scenario) {
+    for (index, step) in scenario.steps.iter().enumerate() {
+        // After a step that failed the next ones would judge something else.
+        if steps::carry_out(world, index + 1, step).await != StepEnd::Done {
+            // The step that heals the network may never have come; what each replica holds is
+            // looked at all the same.
+            let cluster = world.cluster();
+            if cluster.reachable().len() < cluster.running().len() {
+                world.note(String::from("the network is healed, to end the drill"));
+            }
+            cluster.heal().await;
+            break;
+        }
+    }
+    world.drop_transfers();
 }
 
 /// Makes a stream and its consumers; tried again while a fresh cluster still settles.

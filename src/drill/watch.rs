@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::ledger::StepEnd;
+use crate::ledger::{Event, StepEnd};
 
 /// Somebody who watches a drill. Told from several tasks at once.
 pub trait Watcher: Send + Sync {
@@ -17,6 +17,8 @@ pub trait Watcher: Send + Sync {
     fn note(&self, text: &str);
     /// The load's counts have changed; called often.
     fn tally(&self, tally: &Tally);
+    /// Something was written down in the ledger, other than what comes once per message.
+    fn event(&self, event: &Event);
 }
 
 /// Tells nobody.
@@ -26,6 +28,7 @@ impl Watcher for () {
     fn step_ended(&self, _number: usize, _end: &StepEnd, _took: Duration) {}
     fn note(&self, _text: &str) {}
     fn tally(&self, _tally: &Tally) {}
+    fn event(&self, _event: &Event) {}
 }
 
 /// What became of the load so far.

@@ -109,7 +109,7 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn record(&self, event: Event) {
-        self.recorder.ledger.record(event);
+        self.recorder.record(event);
     }
 
     /// Writes something down that no judge uses, and tells whoever watches.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::bucket::{BucketObject, BucketValue};
+use super::observation::Observation;
 use crate::model::{ConsumerPosition, Digest, Fingerprint};
 
 /// An event, and when it was written down.
@@ -365,6 +366,11 @@ pub enum Event {
         /// The objects.
         objects: Vec<BucketObject>,
     },
+    /// A look at every node; no judge uses it. It holds until the next.
+    Observed {
+        /// What was seen.
+        seen: Observation,
+    },
     /// Something worth telling that no judge uses.
     Noted {
         /// What.
@@ -379,7 +385,7 @@ pub enum Event {
 
 impl Event {
     /// Whether it comes once per message: such events are written down in batches.
-    pub(super) fn is_frequent(&self) -> bool {
+    pub fn is_frequent(&self) -> bool {
         matches!(
             self,
             Self::Sent { .. }

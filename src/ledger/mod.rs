@@ -3,7 +3,9 @@
 mod bucket;
 mod event;
 mod file;
+mod observation;
 
 pub use bucket::{BucketObject, BucketValue};
 pub use event::{AckOutcome, Event, FaultKind, LossScope, PublishOutcome, Stamped, StepEnd};
 pub use file::{Ledger, LedgerError, read_ledger};
+pub use observation::{NodeSeen, NodeStatus, Observation, ReplicaSeen, StreamSeen};

@@ -9,7 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use super::{clock, say};
 use crate::drill::{Tally, Watcher};
 use crate::judge::RunRecord;
-use crate::ledger::StepEnd;
+use crate::ledger::{Event, StepEnd};
 use crate::model::Verdict;
 use crate::report::headline;
 
@@ -158,4 +158,6 @@ impl Watcher for OneDrill {
             bar.set_message(text);
         }
     }
+
+    fn event(&self, _event: &Event) {}
 }
