@@ -8,6 +8,8 @@ pub mod command;
 pub mod exit;
 pub mod ui;
 
+pub mod page;
+
 pub mod drill;
 pub mod report;
 

@@ -8,6 +8,7 @@ mod drill;
 mod names;
 mod offline;
 mod online;
+mod report;
 mod reports;
 
 use clap::builder::PossibleValuesParser;
@@ -26,7 +27,7 @@ pub use offline::{Cat, Convert, Extract, Info, Verify};
 pub use online::{
     Backup, BackupAccount, BackupStream, Restore, RestoreAccount, RestoreStream, Restoring, Taking,
 };
-
+pub use report::Report;
 pub use reports::Reports;
 
 const EXIT_CODES: &str = "\
@@ -102,6 +103,16 @@ pub enum Command {
     /// No running server is needed: it finds the stream, with its consumers, when it starts. Nothing is
     /// ever overwritten, and after an error the directory is as it was.
     Extract(Extract),
+    /// Make a page for a browser of what a drill, a rehearsal or a matrix left
+    ///
+    /// Takes the directory of a drill's run (the verdict, a timeline of faults, publishes, leaders and
+    /// replicas, what was lost and where it lay, and what the servers logged), of a rehearsal (the checks,
+    /// and how long each stream took), or of a matrix (the versions side by side, and every drill over its
+    /// runs); or a matrix's file, such as scenarios/track-record.json. Nothing but that evidence is read, and
+    /// nothing is started. The page is one file: it loads nothing, and can be mailed, attached or printed.
+    ///
+    /// A run that was interrupted has no verdict; its page shows what its ledger has.
+    Report(Report),
     /// Print the JSON schema of what a command prints with --json, or leaves as a file
     ///
     /// `runs` is what `drill run` prints, `matrix` what `drill matrix` prints and leaves as matrix.json,

@@ -23,6 +23,7 @@ mod extract;
 mod info;
 mod offline;
 mod rehearsing;
+mod report;
 mod reports;
 mod restore;
 mod restore_account;
@@ -70,6 +71,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Cat(options) => cat::run(options).await,
         Command::Convert(options) => convert::run(options).await,
         Command::Extract(options) => extract::run(options).await,
+        Command::Report(options) => report::run(&options),
         Command::Schema { name } => completions::schema(&name),
         Command::Completions { shell } => completions::completions(shell),
         Command::Man { directory } => completions::man(&directory),

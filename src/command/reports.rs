@@ -66,18 +66,23 @@ impl ReportFiles {
         if let Some((mut file, path)) = metrics {
             let text = texts.metrics.map_err(|error| unexpected(&error))?;
             file.write_all(text.as_bytes())?;
-            file.as_file()
-                .set_permissions(Permissions::from_mode(0o644))?;
-            // A collector reads all of it, or all of the one before.
-            file.persist(&path)
-                .map_err(|error| unwritable(&path, &error.error))?;
+            persist(file, &path)?;
         }
         Ok(())
     }
 }
 
+/// Gives a file its name: who reads it reads all of it, or all of the one before.
+pub(super) fn persist(file: NamedTempFile, path: &Path) -> Result<(), Failure> {
+    file.as_file()
+        .set_permissions(Permissions::from_mode(0o644))?;
+    file.persist(path)
+        .map_err(|error| unwritable(path, &error.error))?;
+    Ok(())
+}
+
 /// A file in the same directory, which takes a name at the end.
-fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
+pub(super) fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
     if path.is_dir() {
         return Err(unwritable(path, &std::io::ErrorKind::IsADirectory.into()));
     }

@@ -30,5 +30,5 @@ mod world;
 
 pub use needs::check_runnable;
 pub use room::{Cost, Place, Room};
-pub use run::{DrillError, DrillSettings, run_drill};
+pub use run::{DrillError, DrillSettings, rules, run_drill};
 pub use watch::{Tally, Watcher};

@@ -132,7 +132,7 @@ async fn judge_ledger(rules: Rules, ledger: PathBuf) -> Result<Judgement, DrillE
 }
 
 /// What the judges are told of a scenario.
-fn rules(scenario: &Scenario) -> Rules {
+pub fn rules(scenario: &Scenario) -> Rules {
     let expect = &scenario.expect;
     let streams = scenario.streams.iter();
     Rules {

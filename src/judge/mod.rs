@@ -8,6 +8,7 @@ mod derived;
 mod fate;
 mod finding;
 mod history;
+mod losses;
 mod objects;
 mod presence;
 mod record;
@@ -17,7 +18,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use finding::{Figures, Finding, FindingKind, Judgement};
+pub use losses::{LostMessage, StreamLosses, losses};
 pub use record::RunRecord;
+pub use recovery::{WriteGap, recovery as recovery_span, write_gap};
 
 use crate::ledger::{Event, LossScope, Stamped, StepEnd};
 use crate::model::{Feed, Keeping, Verdict};

@@ -43,7 +43,33 @@ struct Wrong<'a> {
     undeleted: BTreeMap<&'a str, Vec<&'a Acknowledged<'a>>>,
 }
 
+/// Why an acknowledged message is on no replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Absence {
+    /// An operator removed it.
+    Removed,
+    /// The stream dropped it, as its configuration says.
+    Evicted,
+    /// Nothing explains it but the faults.
+    Lost {
+        /// Whether the scenario says that it is gone, or may be.
+        is_allowed: bool,
+    },
+}
+
 impl<'a> Presence<'a> {
+    /// Of one that is on no replica.
+    pub(super) fn absence(&self, message: &Acknowledged<'_>, fate: Fate) -> Absence {
+        if fate == Fate::Removed {
+            Absence::Removed
+        } else if fate == Fate::Held && self.may_be_dropped(message) {
+            Absence::Evicted
+        } else {
+            let is_allowed = fate != Fate::Held;
+            Absence::Lost { is_allowed }
+        }
+    }
+
     pub(super) fn judge(&self, figures: &mut Figures, findings: &mut Vec<Finding>) {
         let held: BTreeMap<&str, BTreeSet<&str>> = self
             .replicas
@@ -59,14 +85,16 @@ impl<'a> Presence<'a> {
             let fate = self.history.fate(self.lost, self.stream, *message);
             if on_any(message.id) {
                 self.held(message, fate, &held, &mut wrong);
-            } else if fate == Fate::Removed {
-                figures.removed += 1;
-            } else if fate == Fate::Held && self.may_be_dropped(message) {
-                figures.evicted += 1;
-            } else {
-                figures.lost += 1;
-                if fate == Fate::Held {
-                    wrong.lost.push(message);
+                continue;
+            }
+            match self.absence(message, fate) {
+                Absence::Removed => figures.removed += 1,
+                Absence::Evicted => figures.evicted += 1,
+                Absence::Lost { is_allowed } => {
+                    figures.lost += 1;
+                    if !is_allowed {
+                        wrong.lost.push(message);
+                    }
                 }
             }
         }

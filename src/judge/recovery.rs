@@ -5,7 +5,30 @@ use std::time::Duration;
 use super::Rules;
 use super::finding::{Figures, Finding, FindingKind};
 use super::history::History;
-use crate::ledger::LossScope;
+use crate::ledger::{LossScope, Stamped};
+
+/// The longest time in which a stream acknowledged nothing while the load ran.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriteGap {
+    /// The stream.
+    pub stream: String,
+    /// Its beginning, in microseconds since the drill began.
+    pub from_us: u64,
+    /// Its end, likewise.
+    pub to_us: u64,
+}
+
+/// The time without writes that the figures tell, and where in the drill it lies; none where the load
+/// did not run to its end.
+pub fn write_gap(events: &[Stamped]) -> Option<WriteGap> {
+    longest_gap(&History::of(events))
+}
+
+/// The recovery that the figures tell: from the first fault until the stream was whole again, in
+/// microseconds since the drill began.
+pub fn recovery(lost: LossScope, events: &[Stamped]) -> Option<(u64, u64)> {
+    recovery_of(lost, &History::of(events))
+}
 
 /// Measures, and compares with what is allowed.
 pub(super) fn judge(
@@ -14,19 +37,14 @@ pub(super) fn judge(
     figures: &mut Figures,
     findings: &mut Vec<Finding>,
 ) {
-    // A stream that comes back empty has not recovered, however soon it answers.
-    let recovers = rules.lost != LossScope::BeforeFault;
-    let recovery = history
-        .faults
-        .first()
-        .filter(|_| recovers)
-        .zip(history.recovered_at)
-        .map(|(fault, recovered)| Duration::from_micros(recovered.saturating_sub(fault.at_us)));
+    let recovery = recovery_of(rules.lost, history)
+        .map(|(fault, recovered)| Duration::from_micros(recovered.saturating_sub(fault)));
     figures.recovery_seconds = recovery.map(|time| time.as_secs_f64());
     if let Some(limit) = rules.recovery_time {
         compare("recovery", recovery, limit, findings);
     }
-    let outage = longest_gap(history);
+    let outage = longest_gap(history)
+        .map(|gap| Duration::from_micros(gap.to_us.saturating_sub(gap.from_us)));
     figures.write_outage_seconds = outage.map(|time| time.as_secs_f64());
     if let Some(limit) = rules.write_outage {
         compare(
@@ -52,9 +70,16 @@ fn compare(what: &str, measured: Option<Duration>, limit: Duration, findings: &m
     }
 }
 
+fn recovery_of(lost: LossScope, history: &History<'_>) -> Option<(u64, u64)> {
+    // A stream that comes back empty has not recovered, however soon it answers.
+    let recovers = lost != LossScope::BeforeFault;
+    let fault = history.faults.first().filter(|_| recovers)?;
+    Some((fault.at_us, history.recovered_at?))
+}
+
 /// The longest time in which any one stream acknowledged nothing while the load ran, its two
 /// ends included.
-fn longest_gap(history: &History<'_>) -> Option<Duration> {
+fn longest_gap(history: &History<'_>) -> Option<WriteGap> {
     let (began, ended) = history.load?;
     let ended = ended?;
     // Nobody publishes to a mirror.
@@ -64,12 +89,20 @@ fn longest_gap(history: &History<'_>) -> Option<Duration> {
         let during = stream.acknowledged_at.iter().copied();
         let during = during.filter(|at| (began..=ended).contains(at));
         let mut last = began;
-        let mut longest = 0;
+        let mut longest = (0, began, began);
         for at in during.chain([ended]) {
-            longest = longest.max(at.saturating_sub(last));
+            let length = at.saturating_sub(last);
+            if length > longest.0 {
+                longest = (length, last, at);
+            }
             last = at;
         }
-        longest
+        (longest, stream.name)
     });
-    gaps.max().map(Duration::from_micros)
+    let ((_, from_us, to_us), stream) = gaps.max_by_key(|((length, ..), _)| *length)?;
+    Some(WriteGap {
+        stream: stream.to_owned(),
+        from_us,
+        to_us,
+    })
 }

@@ -117,22 +117,48 @@ impl Ledger {
 /// # Errors
 /// [`LedgerError::Line`] with the number of the first line that is no event.
 pub fn read_ledger(path: &Path) -> Result<Vec<Stamped>, LedgerError> {
+    match read_unfinished_ledger(path)? {
+        (events, None) => Ok(events),
+        (_, Some(cut)) => Err(cut),
+    }
+}
+
+/// Reads what is whole of a ledger, whose run may have been killed while it wrote: what is wrong with
+/// a last line that does not end is told beside the events.
+///
+/// # Errors
+/// [`LedgerError::Line`] with the number of the first line that ends and is no event.
+pub fn read_unfinished_ledger(
+    path: &Path,
+) -> Result<(Vec<Stamped>, Option<LedgerError>), LedgerError> {
     let failed = |source| LedgerError::Io {
         verb: "read",
         path: path.to_owned(),
         source,
     };
-    let file = BufReader::new(File::open(path).map_err(failed)?);
-    file.lines()
-        .enumerate()
-        .map(|(index, line)| {
-            serde_json::from_str(&line.map_err(failed)?).map_err(|source| LedgerError::Line {
-                path: path.to_owned(),
-                line: index + 1,
-                source,
-            })
-        })
-        .collect()
+    let mut file = BufReader::new(File::open(path).map_err(failed)?);
+    let (mut events, mut line) = (Vec::new(), Vec::new());
+    for number in 1.. {
+        line.clear();
+        if file.read_until(b'\n', &mut line).map_err(failed)? == 0 {
+            break;
+        }
+        match serde_json::from_slice(&line) {
+            Ok(event) => events.push(event),
+            Err(source) => {
+                let error = LedgerError::Line {
+                    path: path.to_owned(),
+                    line: number,
+                    source,
+                };
+                if line.ends_with(b"\n") {
+                    return Err(error);
+                }
+                return Ok((events, Some(error)));
+            }
+        }
+    }
+    Ok((events, None))
 }
 
 #[cfg(test)]
@@ -165,5 +191,22 @@ mod tests {
         std::fs::write(&path, "{\"at_us\":1,\"event\":\"ready\"}\n{\"at_us\":\n").unwrap();
         let message = read_ledger(&path).unwrap_err().to_string();
         assert!(message.contains("ledger.jsonl:2:"), "{message}");
+        assert!(read_unfinished_ledger(&path).is_err(), "the line ends");
+    }
+
+    #[test]
+    fn of_a_run_that_was_killed_what_is_whole_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.jsonl");
+        std::fs::write(
+            &path,
+            b"{\"at_us\":1,\"event\":\"ready\"}\n{\"at_us\":2,\xff",
+        )
+        .unwrap();
+        let (events, cut) = read_unfinished_ledger(&path).unwrap();
+        assert_eq!(events.len(), 1);
+        let cut = cut.unwrap().to_string();
+        assert!(cut.contains("ledger.jsonl:2:"), "{cut}");
+        assert!(read_ledger(&path).is_err());
     }
 }

@@ -7,5 +7,5 @@ mod observation;
 
 pub use bucket::{BucketObject, BucketValue};
 pub use event::{AckOutcome, Event, FaultKind, LossScope, PublishOutcome, Stamped, StepEnd};
-pub use file::{Ledger, LedgerError, read_ledger};
+pub use file::{Ledger, LedgerError, read_ledger, read_unfinished_ledger};
 pub use observation::{NodeSeen, NodeStatus, Observation, ReplicaSeen, StreamSeen};

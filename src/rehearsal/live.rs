@@ -37,10 +37,10 @@ pub struct RecoveryPoint {
 impl Live {
     /// Messages of all streams published since their backups; unknown when one of them is.
     pub fn messages_since(&self) -> Option<u64> {
-        self.recovery_points
-            .iter()
-            .map(|point| point.messages_since)
-            .sum()
+        let mut points = self.recovery_points.iter();
+        points.try_fold(0, |sum: u64, point| {
+            Some(sum.saturating_add(point.messages_since?))
+        })
     }
 
     /// The oldest backup's age in seconds, where it is told.

@@ -24,7 +24,7 @@ pub fn matrix_text(table: &Table, earlier: Option<&Table>) -> String {
     if !remarks.is_empty() {
         parts.push(remarks.join("\n"));
     }
-    parts.push(counts(table));
+    parts.push(matrix_counts(table));
     parts.join("\n\n")
 }
 
@@ -32,7 +32,10 @@ pub fn matrix_text(table: &Table, earlier: Option<&Table>) -> String {
 pub fn matrix_markdown(table: &Table, earlier: Option<&Table>) -> String {
     let mut drawn = draw(table, earlier);
     drawn.load_style(ASCII_MARKDOWN);
-    let mut parts = vec![drawn.to_string(), format!("{LEGEND}\n\n{}", counts(table))];
+    let mut parts = vec![
+        drawn.to_string(),
+        format!("{LEGEND}\n\n{}", matrix_counts(table)),
+    ];
     let known: Vec<_> = table
         .cells()
         .filter_map(|(row, version, cell)| {
@@ -141,7 +144,8 @@ fn remark(row: &Row, version: &str, cell: &Cell) -> String {
     text
 }
 
-fn counts(table: &Table) -> String {
+/// How many cells are as expected, and what the verdicts were.
+pub fn matrix_counts(table: &Table) -> String {
     let cells: Vec<_> = table.cells().collect();
     let count =
         |wanted: fn(&Cell) -> bool| cells.iter().filter(|(_, _, cell)| wanted(cell)).count();

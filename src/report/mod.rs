@@ -20,7 +20,7 @@ pub use catalogue::catalogue;
 pub use json::{RunDocument, RunsDocument, runs_as_json};
 pub use junit::runs_as_junit;
 pub use markdown::{rehearsal_markdown, runs_markdown};
-pub use matrix::{matrix_markdown, matrix_text};
+pub use matrix::{matrix_counts, matrix_markdown, matrix_text};
 pub use metrics::{rehearsal_as_metrics, runs_as_metrics};
 pub use rehearsal::{rehearsal_as_junit, rehearsal_headline, rehearsal_text};
 pub use schema::{SCHEMAS, schema};

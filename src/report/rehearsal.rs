@@ -144,7 +144,8 @@ pub(super) fn recovery(rehearsal: &Rehearsal) -> String {
 /// One line on a rehearsal.
 pub fn rehearsal_headline(rehearsal: &Rehearsal) -> String {
     let streams = rehearsal.streams.len();
-    let messages: u64 = rehearsal.streams.iter().map(|one| one.messages).sum();
+    let messages = rehearsal.streams.iter().map(|one| one.messages);
+    let messages = messages.fold(0, u64::saturating_add);
     format!(
         "{}: {streams} {}, {messages} messages, on nats-server {} with {} {}; {}; {}",
         rehearsal.verdict,

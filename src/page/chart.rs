@@ -1,0 +1,192 @@
+//! The frame that all panels of a timeline have in common: one axis of seconds, and the faults and
+//! recoveries across it.
+
+use maud::Markup;
+use plotters::chart::{ChartBuilder, ChartContext};
+use plotters::coord::types::RangedCoordf64;
+use plotters::prelude::{Cartesian2d, PathElement, Rectangle, SVGBackend, Text};
+use plotters::series::DashedLineSeries;
+use plotters::style::text_anchor::HPos;
+
+use super::ink::{Drawn, Ink, svg};
+use super::words::shortened;
+
+/// The width of every panel, in the units of its drawing: two are about a pixel.
+pub(super) const WIDTH: u32 = 1920;
+/// Where the axis begins; what is left of it has room for names.
+pub(super) const LEFT: i32 = 190;
+/// Where the axis ends, from the right.
+const RIGHT: u32 = 90;
+/// How wide the axis is.
+pub(super) const AXIS: u32 = WIDTH - LEFT.unsigned_abs() - RIGHT;
+/// The room for the seconds below a panel.
+const BELOW: u32 = 44;
+/// The room above a panel.
+const ABOVE: u32 = 8;
+/// The height of a lane.
+pub(super) const LANE: u32 = 48;
+/// How much of its lane a bar fills.
+const BAR: (f64, f64) = (0.12, 0.88);
+/// How many characters of a name fit left of the axis.
+const LONGEST_NAME: usize = 13;
+
+/// A panel while it is drawn.
+pub(super) type Chart<'a, 'b> =
+    ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+/// What all panels share.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Frame {
+    /// Where the axis ends, in seconds; more than nothing, and finite.
+    pub(super) end: f64,
+    /// When faults began.
+    pub(super) faults: Vec<f64>,
+    /// When streams were whole again.
+    pub(super) recovered: Vec<f64>,
+}
+
+/// What is left and below of a panel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Scale {
+    /// Lanes, numbered from the top.
+    Lanes(usize),
+    /// A figure from nothing to this.
+    Figure { top: f64, height: u32 },
+}
+
+impl Frame {
+    /// Draws a panel.
+    pub(super) fn panel(
+        &self,
+        scale: Scale,
+        label: &str,
+        draw: impl FnOnce(&mut Chart<'_, '_>) -> Drawn,
+    ) -> Markup {
+        let (height, top) = match scale {
+            Scale::Lanes(lanes) => {
+                let lanes = u32::try_from(lanes.max(1)).unwrap_or(u32::MAX);
+                (LANE.saturating_mul(lanes), f64::from(lanes))
+            }
+            Scale::Figure { top, height } => (height, if top > 0.0 { top } else { 1.0 }),
+        };
+        let size = (WIDTH, height.saturating_add(ABOVE + BELOW));
+        svg(size, label, |canvas| {
+            let vertical = match scale {
+                Scale::Lanes(_) => top..0.0,
+                Scale::Figure { .. } => 0.0..top,
+            };
+            let mut chart = ChartBuilder::on(canvas)
+                .margin_top(ABOVE)
+                .margin_right(RIGHT)
+                .x_label_area_size(BELOW)
+                .y_label_area_size(LEFT.unsigned_abs())
+                .build_cartesian_2d(0.0..self.end, vertical)?;
+            let number = |figure: &f64| format!("{figure:.0}");
+            let time = |seconds: &f64| axis_seconds(*seconds);
+            let mut mesh = chart.configure_mesh();
+            mesh.x_labels(12)
+                .x_label_formatter(&time)
+                .y_label_formatter(&number)
+                .label_style(Ink::Quiet.text(HPos::Center))
+                .axis_style(Ink::Grid.line(2))
+                .bold_line_style(Ink::Grid.line(1))
+                .max_light_lines(0)
+                .set_all_tick_mark_size(8);
+            if let Scale::Lanes(_) = scale {
+                mesh.y_labels(0).disable_y_axis();
+            } else {
+                mesh.y_labels(4);
+            }
+            mesh.draw()?;
+            self.marks(&mut chart, top)?;
+            draw(&mut chart)
+        })
+    }
+
+    /// Faults as lines, recoveries as dashed ones.
+    fn marks(&self, chart: &mut Chart<'_, '_>, top: f64) -> Drawn {
+        for at in &self.faults {
+            let line = PathElement::new([(*at, 0.0), (*at, top)], Ink::Bad.line(3));
+            chart.draw_series([line])?;
+        }
+        for at in &self.recovered {
+            let line = [(*at, 0.0), (*at, top)];
+            let dashed = DashedLineSeries::new(line, 10, 8, Ink::Good.line(3));
+            chart.draw_series(dashed)?;
+        }
+        Ok(())
+    }
+}
+
+/// Seconds below the axis.
+fn axis_seconds(seconds: f64) -> String {
+    if (seconds - seconds.round()).abs() < 1e-6 {
+        format!("{seconds:.0} s")
+    } else {
+        format!("{seconds:.2} s")
+    }
+}
+
+/// A bar in a lane.
+pub(super) fn bar(lane: usize, from: f64, to: f64, ink: Ink) -> Rectangle<(f64, f64)> {
+    let top = lane_top(lane);
+    Rectangle::new([(from, top + BAR.0), (to, top + BAR.1)], ink.fill())
+}
+
+/// Where a lane begins.
+pub(super) fn lane_top(lane: usize) -> f64 {
+    u32::try_from(lane).map_or(f64::MAX, f64::from)
+}
+
+/// The name of a lane, left of the axis.
+pub(super) fn name_lane(chart: &Chart<'_, '_>, lane: usize, name: &str) -> Drawn {
+    let (x, y) = chart.backend_coord(&(0.0, lane_top(lane) + 0.5));
+    write_at(
+        chart,
+        &shortened(name, LONGEST_NAME),
+        (x - 14, y),
+        Ink::Text.text(HPos::Right),
+    )
+}
+
+/// Writes at a place on the canvas, which may be left or right of the panel.
+pub(super) fn write_at(
+    chart: &Chart<'_, '_>,
+    text: &str,
+    at: (i32, i32),
+    style: plotters::style::TextStyle<'static>,
+) -> Drawn {
+    let area = chart.plotting_area().strip_coord_spec();
+    let (left, top) = area.get_base_pixel();
+    area.draw(&Text::new(
+        text.to_owned(),
+        (at.0 - left, at.1 - top),
+        style,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_range_is_too_odd_to_be_drawn() {
+        for end in [1e-3, 1.0, 1e7] {
+            let frame = Frame {
+                end,
+                faults: vec![0.0, end, end * 2.0],
+                recovered: vec![end / 2.0],
+            };
+            for top in [0.0, 1.0, 1e19] {
+                let scale = Scale::Figure { top, height: 100 };
+                let drawn = frame.panel(scale, "figure", |_| Ok(())).into_string();
+                assert!(drawn.contains("<svg"), "{drawn}");
+            }
+            let drawn = frame.panel(Scale::Lanes(0), "lanes", |chart| {
+                chart.draw_series([bar(0, end, end, Ink::Good)])?;
+                name_lane(chart, 0, "")
+            });
+            assert!(drawn.into_string().contains(" s\n"));
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! The page of a drill's run: the verdict, what it rests on, and how to run it again.
+
+use std::time::Duration;
+
+use maud::{Markup, html};
+
+use super::chart::Frame;
+use super::document::{Parts, badge, command, document, fact, figure};
+use super::evidence::RunEvidence;
+use super::seen::Seen;
+use super::timeline::{StepSpan, Timeline};
+use super::words::{counted, date, number, parsed, seconds};
+use super::{findings, logs, losses, replicas, seen_charts, step_chart, timeline_charts};
+use crate::drill::rules;
+use crate::judge::{Figures, Judgement, RunRecord, judge, losses as losses_of};
+use crate::ledger::{Event, LossScope, Stamped, StepEnd};
+use crate::model::Verdict;
+use crate::report::headline;
+use crate::scenario::Catalog;
+
+/// How a run began, as the ledger's first event tells.
+#[derive(Default)]
+struct Beginning {
+    scenario: String,
+    server: String,
+    server_sha256: String,
+    runtime: String,
+    seed: u64,
+    at: String,
+}
+
+/// The page.
+pub(super) fn page(run: &RunEvidence) -> Markup {
+    let beginning = beginning(&run.events);
+    let lost = run.scenario.as_ref().map(|scenario| scenario.expect.lost);
+    let timeline = Timeline::of(&run.events, lost);
+    let seen = Seen::of(&run.events, timeline.end);
+    let judged = judged(run);
+    let began = parsed(&beginning.at);
+    let title = format!(
+        "{} on nats-server {}: {}",
+        beginning.scenario,
+        beginning.server,
+        run.record
+            .as_ref()
+            .map_or(String::from("no verdict"), |record| record
+                .verdict()
+                .to_string())
+    );
+    let body = html! {
+        (remarks(run))
+        (figures(judged.as_ref(), lost))
+        @if let Some(record) = &run.record { (findings::section(&record.judgement.findings)) }
+        (timeline_section(&timeline, seen.as_ref()))
+        (loss_section(run))
+        (replicas::section(&run.events))
+        (steps(&timeline))
+        (logs::section(&run.logs, began, timeline.end))
+        (scenario(run))
+        (again(run, &beginning))
+    };
+    document(&Parts {
+        title: &title,
+        head: head(run, &beginning, &timeline),
+        body,
+        script: None,
+        made_of: &run.directory,
+    })
+}
+
+/// What the judges say; of a run that did not end only what was counted.
+fn judged(run: &RunEvidence) -> Option<Judgement> {
+    let record = run.record.as_ref();
+    record.map(|record| record.judgement.clone()).or_else(|| {
+        let scenario = run.scenario.as_ref()?;
+        let mut judgement = judge(&rules(scenario), &run.events);
+        judgement.verdict = Verdict::Inconclusive;
+        Some(judgement)
+    })
+}
+
+fn beginning(events: &[Stamped]) -> Beginning {
+    let began = events.iter().find_map(|stamped| {
+        let Event::Began {
+            scenario,
+            server,
+            server_sha256,
+            runtime,
+            seed,
+            at,
+        } = &stamped.event
+        else {
+            return None;
+        };
+        Some(Beginning {
+            scenario: scenario.clone(),
+            server: server.clone(),
+            server_sha256: server_sha256.clone(),
+            runtime: runtime.clone(),
+            seed: *seed,
+            at: at.clone(),
+        })
+    });
+    began.unwrap_or_default()
+}
+
+fn head(run: &RunEvidence, beginning: &Beginning, timeline: &Timeline) -> Markup {
+    let record = run.record.as_ref();
+    let promise = run
+        .scenario
+        .as_ref()
+        .map(|scenario| scenario.promise.clone());
+    let about = run.scenario.as_ref().map_or("", |scenario| &scenario.about);
+    let elapsed = record.map_or(timeline.end, |record| record.elapsed_seconds);
+    html! {
+        p .kind { "Lifeboat drill" @if let Some(promise) = &promise { " · promise " (promise) } }
+        h1 { (beginning.scenario) }
+        p .about { (about) }
+        p .verdict {
+            @if let Some(record) = record {
+                (badge(record.verdict())) " " (expected(record))
+            } @else {
+                span .badge .inconclusive { "? no verdict" } " "
+                "The run did not end: it was interrupted, and nobody judged it."
+            }
+        }
+        @if let Some(record) = record { p .quiet { (headline(record)) } }
+        dl .facts {
+            (fact("server", &html! { "nats-server " (beginning.server) " " span .quiet .hash { (beginning.server_sha256) } }))
+            (fact("runtime", &html! { (beginning.runtime) }))
+            (fact("seed", &html! { (beginning.seed) }))
+            (fact("began", &html! { time datetime=(beginning.at) { (date(&beginning.at)) } }))
+            (fact("took", &html! { (seconds(elapsed)) }))
+        }
+    }
+}
+
+/// Whether the verdict is the one to be expected, and what is known.
+fn expected(record: &RunRecord) -> Markup {
+    let expected = &record.expected;
+    html! {
+        @if record.is_as_expected() { "as expected" }
+        @else { b { "not as expected: " (expected.verdict) " was" } }
+        @if let Some(because) = &expected.because {
+            ". Known" @if expected.sometimes { ", in some runs" } ": " (because)
+        }
+    }
+}
+
+/// What is wrong with the evidence itself.
+fn remarks(run: &RunEvidence) -> Markup {
+    html! {
+        @if !run.remarks.is_empty() {
+            section .remarks {
+                h2 { "About this evidence" }
+                ul { @for remark in &run.remarks { li { (remark) } } }
+            }
+        }
+    }
+}
+
+fn figures(judged: Option<&Judgement>, lost: Option<LossScope>) -> Markup {
+    let Some(judged) = judged else {
+        return html! {};
+    };
+    let figures = &judged.figures;
+    let time = |time: Option<f64>| time.map_or_else(|| String::from("–"), seconds);
+    let is_lost_known = figures.unread == 0;
+    let told = if is_lost_known {
+        number(figures.lost)
+    } else {
+        String::from("?")
+    };
+    let is_bad_loss = is_lost_known && figures.lost > 0 && lost == Some(LossScope::Nothing);
+    html! {
+        section id="figures" {
+            h2 { "Figures" }
+            dl .figures {
+                (figure("acknowledged", &number(figures.acknowledged), false))
+                (figure("refused", &number(figures.refused), false))
+                (figure("unknown fate", &number(figures.unknown), false))
+                (figure("lost (recovery point)", &told, is_bad_loss))
+                (figure("recovery time", &time(figures.recovery_seconds), false))
+                (figure("longest write outage", &time(figures.write_outage_seconds), false))
+                @for (name, count, is_bad) in others(figures) {
+                    @if count > 0 { (figure(name, &number(count), is_bad)) }
+                }
+            }
+        }
+    }
+}
+
+/// Figures that are nothing in most runs, and whether they are bad.
+fn others(figures: &Figures) -> [(&'static str, u64, bool); 9] {
+    [
+        ("removed by operators", figures.removed, false),
+        ("dropped by limits", figures.evicted, false),
+        ("on mirrors only", figures.ahead, false),
+        ("behind their origin", figures.behind, true),
+        ("duplicated", figures.duplicated, true),
+        ("out of place", figures.reordered, true),
+        ("altered", figures.altered, true),
+        ("unexpected", figures.unexpected, true),
+        ("delivered again", figures.redelivered, true),
+    ]
+}
+
+fn timeline_section(timeline: &Timeline, seen: Option<&Seen>) -> Markup {
+    let frame = Frame {
+        end: timeline.end,
+        faults: timeline.faults.iter().map(|mark| mark.at).collect(),
+        recovered: timeline.recovered.iter().map(|mark| mark.at).collect(),
+    };
+    html! {
+        section id="timeline" {
+            h2 { "Timeline" }
+            p .quiet .legend {
+                "Seconds since the drill began, one axis for all. "
+                span .key { i .fault {} "a fault begins" } " "
+                span .key { i .whole {} "a stream is whole again" }
+            }
+            div .scroll .wide tabindex="0" aria-label="Timeline, scrolls sideways" {
+                (panel("Steps and faults", &html! {}, &step_chart::panel(&frame, timeline)))
+                (panel("Publishes by outcome", &outcome_legend(timeline), &timeline_charts::outcomes(&frame, timeline)))
+                @if let Some(seen) = seen {
+                    (panel("Who leads", &html! { span .key { i .absent {} "no leader, or two that say so" } }, &seen_charts::leaders(&frame, seen)))
+                    @if !seen.lags.is_empty() {
+                        (panel("Replicas behind the furthest", &html! { span .key { i .lag {} "sequences behind" } " " span .key { i .there {} "a replica is there" } }, &seen_charts::lags(&frame, seen)))
+                    }
+                    (panel("Nodes", &html! {}, &seen_charts::states(&frame, seen)))
+                }
+                @if !timeline.progress.is_empty() {
+                    (panel("Consumers", &html! { span .key { i .line {} "distinct messages the consumer acknowledged" } " " span .key { i .area {} "messages the stream acknowledged" } }, &timeline_charts::consumers(&frame, &timeline.progress)))
+                }
+            }
+            @if seen.is_none() {
+                p .quiet {
+                    "Leaders, replicas and nodes over time are not shown: this ledger has no observations, as those of "
+                    "earlier versions."
+                }
+            }
+        }
+    }
+}
+
+fn panel(name: &str, legend: &Markup, drawn: &Markup) -> Markup {
+    html! {
+        figure .panel {
+            figcaption .keep { h3 { (name) } span .legend { (legend) } }
+            (drawn)
+        }
+    }
+}
+
+fn outcome_legend(timeline: &Timeline) -> Markup {
+    let width = Duration::try_from_secs_f64(timeline.outcomes.width).unwrap_or_default();
+    html! {
+        "in " (humantime::format_duration(width).to_string()) ": "
+        span .key { i .held {} "acknowledged" } " "
+        span .key { i .refused {} "refused" } " "
+        span .key { i .unknown {} "no answer" } " "
+        span .key { i .gap {} "longest time without an acknowledged message" }
+    }
+}
+
+fn loss_section(run: &RunEvidence) -> Markup {
+    let Some(scenario) = &run.scenario else {
+        return html! {};
+    };
+    let known = losses_of(&rules(scenario), &run.events);
+    let published = scenario
+        .streams
+        .iter()
+        .filter(|stream| stream.feed.is_published());
+    let unread: Vec<_> = published
+        .map(|stream| stream.name.as_str())
+        .filter(|name| known.iter().all(|one| one.stream != *name))
+        .collect();
+    losses::section(&known, &unread)
+}
+
+fn steps(timeline: &Timeline) -> Markup {
+    html! {
+        section id="steps" {
+            h2 { "Steps" }
+            div .scroll {
+                table {
+                    thead { tr { th .right { "#" } th { "step" } th .right { "began" } th .right { "took" } th { "ended" } } }
+                    tbody { @for step in &timeline.steps { (step_row(step)) } }
+                }
+            }
+            @if !timeline.notes.is_empty() {
+                h3 { "Noted on the way" }
+                ol .lines {
+                    @for note in &timeline.notes {
+                        li { span .at { (seconds(note.at)) } " " span .text { (note.text) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn step_row(step: &StepSpan) -> Markup {
+    let (is_bad, end) = match &step.end {
+        Some(StepEnd::Done) => (false, String::from("done")),
+        Some(StepEnd::Broken { reason }) => (true, format!("✗ failed: {reason}")),
+        Some(StepEnd::Impossible { reason }) => (true, format!("? not carried out: {reason}")),
+        None => (true, String::from("? it never ended")),
+    };
+    html! {
+        tr {
+            td .right { (step.number) }
+            td { (step.text) }
+            td .right .nowrap { (seconds(step.from)) }
+            td .right .nowrap { @if let Some(to) = step.to { (seconds(to - step.from)) } @else { "–" } }
+            td .bad[is_bad] { (end) }
+        }
+    }
+}
+
+fn scenario(run: &RunEvidence) -> Markup {
+    html! {
+        section id="scenario" {
+            h2 { "The scenario" }
+            @if run.scenario_text.is_empty() { p .quiet { "It is not there." } }
+            @else { pre { (run.scenario_text) } }
+        }
+    }
+}
+
+/// How to run it again: by its name where the program still has the same drill.
+fn again(run: &RunEvidence, beginning: &Beginning) -> Markup {
+    let built_in = Catalog::built_in().ok().and_then(|catalog| {
+        let mut all = catalog.all().iter();
+        let same = all.find(|source| {
+            source.scenario.name == beginning.scenario && source.text == run.scenario_text
+        });
+        same.map(|source| source.scenario.name.clone())
+    });
+    let is_built_in = built_in.is_some();
+    let file = run.directory.join("scenario.toml").display().to_string();
+    let (name, seed) = (built_in.unwrap_or(file), beginning.seed.to_string());
+    let mut words = vec![
+        "drill",
+        "run",
+        &name,
+        "--server-version",
+        &beginning.server,
+        "--seed",
+        &seed,
+    ];
+    if beginning.runtime == "container" {
+        words.extend(["--runtime", "container"]);
+    }
+    html! {
+        section id="again" {
+            h2 { "Run it again" }
+            pre { (command(&words)) }
+            p .quiet {
+                "The seed makes the same choices; what servers and networks do in between is their own. "
+                @if !is_built_in { "The scenario is the one that lies beside the ledger. " }
+                "The whole evidence, " (counted(run.events.len(), "event")) ", is in "
+                code { (run.directory.display()) } "."
+            }
+        }
+    }
+}

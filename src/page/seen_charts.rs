@@ -1,0 +1,160 @@
+//! The panels of what was seen from outside: what nodes did, who led, and how far replicas were behind.
+
+use maud::{Markup, html};
+use plotters::prelude::Rectangle;
+use plotters::style::text_anchor::HPos;
+
+use super::chart::{Chart, Frame, LANE, Scale, bar, lane_top, name_lane, write_at};
+use super::ink::{Drawn, Ink, width_of};
+use super::seen::{Lane, Seen, Span};
+use super::words::{counted, float, number, seconds};
+use crate::ledger::NodeStatus;
+
+/// No more lanes than this are drawn in a panel.
+const MOST_LANES: usize = 24;
+
+/// What every node did.
+pub(super) fn states(frame: &Frame, seen: &Seen) -> Markup {
+    let lanes: Vec<_> = seen.states.iter().take(MOST_LANES).collect();
+    let label = format!("What {} did over time", counted(seen.states.len(), "node"));
+    let drawn = frame.panel(Scale::Lanes(lanes.len()), &label, |chart| {
+        for (number, lane) in lanes.iter().enumerate() {
+            name_lane(chart, number, &lane.name)?;
+            for span in &lane.spans {
+                let (word, ink) = match span.what {
+                    NodeStatus::Running => ("running", Ink::Good),
+                    NodeStatus::Silent => ("silent", Ink::Unknown),
+                    NodeStatus::Paused => ("paused", Ink::Unsure),
+                    NodeStatus::Stopped => ("stopped", Ink::Absent),
+                };
+                let on_hatching = matches!(ink, Ink::Unknown | Ink::Absent);
+                draw_span(chart, number, span, ink, (word, on_hatching))?;
+            }
+        }
+        Ok(())
+    });
+    html! { (drawn) (left_out(seen.states.len())) }
+}
+
+/// Who led the meta group, and each stream.
+pub(super) fn leaders(frame: &Frame, seen: &Seen) -> Markup {
+    let lanes: Vec<_> = seen.leaders.iter().take(MOST_LANES).collect();
+    let label = format!("Leaders over time: {}", told(&lanes));
+    let drawn = frame.panel(Scale::Lanes(lanes.len()), &label, |chart| {
+        for (number, lane) in lanes.iter().enumerate() {
+            name_lane(chart, number, &lane.name)?;
+            for span in &lane.spans {
+                match &span.what {
+                    Some(node) => {
+                        let ink = Ink::series(seen.number_of(node));
+                        draw_span(chart, number, span, ink, (node, false))?;
+                    }
+                    None => draw_span(chart, number, span, Ink::Absent, ("no leader", true))?,
+                }
+            }
+        }
+        Ok(())
+    });
+    html! { (drawn) (left_out(seen.leaders.len())) }
+}
+
+/// Who led what from when to when, for those who can't see it.
+fn told(lanes: &[&Lane<Option<String>>]) -> String {
+    let lanes = lanes.iter().map(|lane| {
+        let spans = lane.spans.iter().map(|span| {
+            let leader = span.what.as_deref().unwrap_or("nobody");
+            format!(
+                "{leader} from {} to {}",
+                seconds(span.from),
+                seconds(span.to)
+            )
+        });
+        format!("{}: {}", lane.name, spans.collect::<Vec<_>>().join(", "))
+    });
+    lanes.collect::<Vec<_>>().join("; ")
+}
+
+/// By how many sequences each replica was behind.
+pub(super) fn lags(frame: &Frame, seen: &Seen) -> Markup {
+    let lags: Vec<_> = seen.lags.iter().take(MOST_LANES).collect();
+    let most = lags.iter().flat_map(|(_, lane)| &lane.spans);
+    let most = most.map(|span| span.what).max().unwrap_or_default();
+    let label = format!(
+        "How far replicas were behind: {} at most",
+        counted_lag(most)
+    );
+    let drawn = frame.panel(Scale::Lanes(lags.len()), &label, |chart| {
+        for (number, (stream, lane)) in lags.iter().enumerate() {
+            name_lane(chart, number, &format!("{} {stream}", lane.name))?;
+            draw_lag(chart, number, lane, most.max(1))?;
+        }
+        Ok(())
+    });
+    html! { (drawn) (left_out(seen.lags.len())) }
+}
+
+fn counted_lag(lag: u64) -> String {
+    format!("{} sequences", number(lag))
+}
+
+/// A lag as steps above the base of its lane, where there is a replica, and its most beside it.
+fn draw_lag(chart: &mut Chart<'_, '_>, number: usize, lane: &Lane<u64>, most: u64) -> Drawn {
+    let (top, base) = (lane_top(number) + 0.14, lane_top(number) + 0.92);
+    for span in &lane.spans {
+        let line = Rectangle::new(
+            [(span.from, base - 0.06), (span.to, base)],
+            Ink::Quiet.fill(),
+        );
+        chart.draw_series([line])?;
+        let share = float(span.what) / float(most);
+        let corners = [(span.from, base - (base - top) * share), (span.to, base)];
+        if span.what > 0 {
+            chart.draw_series([Rectangle::new(corners, Ink::Unsure.fill())])?;
+        }
+    }
+    let highest = lane.spans.iter().max_by_key(|span| span.what);
+    let Some(span) = highest.filter(|span| span.what > 0) else {
+        return Ok(());
+    };
+    let text = format!("≤ {}", super::words::number(span.what));
+    let (x, y) = chart.backend_coord(&(span.to, lane_top(number) + 0.5));
+    write_at(chart, &text, (x + 10, y), Ink::Text.text(HPos::Left))
+}
+
+/// A bar with a word in it, where there is room for one.
+fn draw_span<T>(
+    chart: &mut Chart<'_, '_>,
+    lane: usize,
+    span: &Span<T>,
+    ink: Ink,
+    (word, on_hatching): (&str, bool),
+) -> Drawn {
+    chart.draw_series([bar(lane, span.from, span.to, ink)])?;
+    let middle = lane_top(lane) + 0.5;
+    let (left, y) = chart.backend_coord(&(span.from, middle));
+    let (right, _) = chart.backend_coord(&(span.to, middle));
+    let wide = width_of(word);
+    if right.saturating_sub(left) < wide + 16 {
+        return Ok(());
+    }
+    if !on_hatching {
+        return write_at(chart, word, (left + 8, y), Ink::OnBar.text(HPos::Left));
+    }
+    let half = i32::try_from(LANE / 3).unwrap_or_default();
+    let area = chart.plotting_area().strip_coord_spec();
+    let (base_x, base_y) = area.get_base_pixel();
+    let corner = |x: i32, y: i32| (x - base_x, y - base_y);
+    let plate = [
+        corner(left + 4, y - half),
+        corner(left + 14 + wide, y + half),
+    ];
+    area.draw(&Rectangle::new(plate, Ink::Surface.fill()))?;
+    write_at(chart, word, (left + 8, y), Ink::Text.text(HPos::Left))
+}
+
+fn left_out(lanes: usize) -> Markup {
+    let more = lanes.saturating_sub(MOST_LANES);
+    html! {
+        @if more > 0 { p .quiet .keep { (counted(more, "more lane")) " not drawn." } }
+    }
+}

@@ -1,0 +1,192 @@
+//! The panels of what became of publishes, and of how far consumers came.
+
+use maud::{Markup, html};
+use plotters::prelude::{Rectangle, Text};
+use plotters::series::{AreaSeries, LineSeries};
+use plotters::style::text_anchor::HPos;
+
+use super::chart::{Chart, Frame, LEFT, Scale, write_at};
+use super::ink::{Drawn, Ink};
+use super::timeline::{Column, Progress, Timeline};
+use super::words::{counted, float, from_us, number, seconds, shortened};
+
+/// The height of the panel of publishes.
+const HEIGHT: u32 = 300;
+/// The height of a consumer's panel.
+const LOW: u32 = 130;
+/// The share of a column's time that its bar takes.
+const BAR: f64 = 0.84;
+/// A column that is this much higher than most others is cut off, so that those can be read.
+const CUT_ABOVE: u64 = 3;
+/// No two figures above columns that are cut off come nearer than this.
+const LABEL_ROOM: i32 = 120;
+/// No more consumers than this are drawn.
+const MOST_CONSUMERS: usize = 8;
+
+/// What became of publishes, by the second.
+pub(super) fn outcomes(frame: &Frame, timeline: &Timeline) -> Markup {
+    let outcomes = &timeline.outcomes;
+    let highest = outcomes.columns.iter().map(|column| column.all()).max();
+    let highest = highest.unwrap_or_default();
+    let top = cut(&outcomes.columns);
+    let sum = |part: fn(&Column) -> u64| outcomes.columns.iter().map(part).sum::<u64>();
+    let label = format!(
+        "Publishes over time: {} acknowledged, {} refused, {} without an answer",
+        sum(|column| column.acknowledged),
+        sum(|column| column.refused),
+        sum(|column| column.unknown)
+    );
+    let scale = Scale::Figure {
+        top: float(top),
+        height: HEIGHT,
+    };
+    let drawn = frame.panel(scale, &label, |chart| {
+        shade_gap(chart, timeline, float(top))?;
+        draw_columns(chart, timeline, top)
+    });
+    html! {
+        (drawn)
+        @if highest > top {
+            p .quiet .keep {
+                "Columns above " (number(top)) " are cut off, with their height written on them."
+            }
+        }
+    }
+}
+
+/// Where the axis ends: above all columns, unless a few are far higher than the others.
+fn cut(columns: &[Column]) -> u64 {
+    let mut heights: Vec<_> = columns.iter().map(|column| column.all()).collect();
+    heights.retain(|height| *height > 0);
+    heights.sort_unstable();
+    let highest = heights.last().copied().unwrap_or(1);
+    let usual = heights.get(heights.len() * 3 / 4).copied().unwrap_or(1);
+    let usual_top = usual.saturating_mul(CUT_ABOVE) / 2;
+    if highest > usual.saturating_mul(CUT_ABOVE) {
+        usual_top.max(1)
+    } else {
+        highest
+    }
+}
+
+/// The longest time without an acknowledged message.
+fn shade_gap(chart: &mut Chart<'_, '_>, timeline: &Timeline, top: f64) -> Drawn {
+    let Some(gap) = &timeline.gap else {
+        return Ok(());
+    };
+    let (from, to) = (from_us(gap.from_us), from_us(gap.to_us));
+    let area = Rectangle::new([(from, 0.0), (to, top)], Ink::Unsure.shade(0.18));
+    chart.draw_series([area])?;
+    let middle = (from + to) / 2.0;
+    let (x, y) = chart.backend_coord(&(middle, top));
+    let text = format!("write gap {}", seconds(to - from));
+    write_at(
+        chart,
+        &text,
+        (x.max(LEFT + 130), y + 22),
+        Ink::Text.text(HPos::Center),
+    )
+}
+
+fn draw_columns(chart: &mut Chart<'_, '_>, timeline: &Timeline, top: u64) -> Drawn {
+    let outcomes = &timeline.outcomes;
+    let mut labelled_up_to = i32::MIN;
+    let mut from = 0.0;
+    for column in &outcomes.columns {
+        let to = (from + outcomes.width * BAR).min(timeline.end);
+        let mut base = 0;
+        for (count, ink) in [
+            (column.acknowledged, Ink::Good),
+            (column.refused, Ink::Refused),
+            (column.unknown, Ink::Unknown),
+        ] {
+            let above = base + count;
+            if count > 0 && base < top && from < to {
+                let corners = [(from, float(base)), (to, float(above.min(top)))];
+                chart.draw_series([Rectangle::new(corners, ink.fill())])?;
+            }
+            base = above;
+        }
+        if base > top && from < to {
+            let (x, y) = chart.backend_coord(&((from + to) / 2.0, float(top)));
+            if x >= labelled_up_to {
+                let text = format!("↑ {}", number(base));
+                let place = (x.max(LEFT + 60), y + 54);
+                write_at(chart, &text, place, Ink::Text.text(HPos::Center))?;
+                labelled_up_to = x.saturating_add(LABEL_ROOM);
+            }
+        }
+        from += outcomes.width;
+    }
+    Ok(())
+}
+
+/// How far each consumer came, beside what its stream had acknowledged to publishers.
+pub(super) fn consumers(frame: &Frame, progress: &[Progress]) -> Markup {
+    let left_out = progress.len().saturating_sub(MOST_CONSUMERS);
+    html! {
+        @for one in progress.iter().take(MOST_CONSUMERS) {
+            figcaption .lane-name { b { (one.consumer) } " of " (one.stream) }
+            (consumer(frame, one))
+        }
+        @if left_out > 0 {
+            p .quiet .keep { (counted(left_out, "consumer")) " more are not drawn." }
+        }
+    }
+}
+
+fn consumer(frame: &Frame, one: &Progress) -> Markup {
+    let last = |points: &[(f64, u64)]| points.last().map_or(0, |(_, count)| *count);
+    let (published, consumed) = (last(&one.acknowledged), last(&one.consumed));
+    let label = format!(
+        "{} of {}: {consumed} distinct messages acknowledged by it, {published} by the stream",
+        one.consumer, one.stream
+    );
+    let scale = Scale::Figure {
+        top: float(published.max(consumed)),
+        height: LOW,
+    };
+    frame.panel(scale, &label, |chart| {
+        let points = |points: &[(f64, u64)]| -> Vec<(f64, f64)> {
+            let points = points.iter();
+            points.map(|(at, count)| (*at, float(*count))).collect()
+        };
+        let acknowledged = points(&one.acknowledged);
+        let area = AreaSeries::new(acknowledged, 0.0, Ink::Quiet.shade(0.3));
+        chart.draw_series(area)?;
+        let line = LineSeries::new(points(&one.consumed), Ink::Series(0).line(5));
+        chart.draw_series(line)?;
+        Ok(())
+    })
+}
+
+/// A name on a canvas of its own, shortened.
+pub(super) fn label_at(
+    text: &str,
+    at: (i32, i32),
+    from: HPos,
+) -> Text<'static, (i32, i32), String> {
+    Text::new(shortened(text, 26), at, Ink::Text.text(from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(acknowledged: u64) -> Column {
+        Column {
+            acknowledged,
+            ..Column::default()
+        }
+    }
+
+    #[test]
+    fn what_is_far_higher_than_the_rest_is_cut_off() {
+        let even: Vec<_> = [90, 100, 110].map(column).into();
+        assert_eq!(cut(&even), 110);
+        let burst: Vec<_> = [2000, 0, 100, 100, 100, 90].map(column).into();
+        assert_eq!(cut(&burst), 150);
+        assert_eq!(cut(&[]), 1);
+        assert_eq!(cut(&[column(u64::MAX)]), u64::MAX);
+    }
+}
