@@ -20,6 +20,19 @@ pub enum Change {
     Recovery(f64),
 }
 
+impl Cell {
+    /// What changed since an earlier cell of the same drill, or one of another version.
+    pub fn change_since(&self, then: &Self) -> Option<Change> {
+        if self.verdict() != then.verdict() {
+            return Some(Change::Verdict(then.verdict()));
+        }
+        let recovery = |cell: &Self| cell.recovery_seconds.map(|range| range.median);
+        let (now, then) = recovery(self).zip(recovery(then))?;
+        let (less, more) = (now.min(then), now.max(then));
+        (more > less * TIMES && more - less > SECONDS).then_some(Change::Recovery(then))
+    }
+}
+
 impl Table {
     /// What changed in a cell since an earlier matrix.
     pub fn change_since(&self, earlier: &Self, scenario: &str, version: &str) -> Option<Change> {
@@ -27,13 +40,7 @@ impl Table {
         let Some(then) = earlier.cell(scenario, version) else {
             return Some(Change::New);
         };
-        if now.verdict() != then.verdict() {
-            return Some(Change::Verdict(then.verdict()));
-        }
-        let recovery = |cell: &Cell| cell.recovery_seconds.map(|range| range.median);
-        let (now, then) = recovery(now).zip(recovery(then))?;
-        let (less, more) = (now.min(then), now.max(then));
-        (more > less * TIMES && more - less > SECONDS).then_some(Change::Recovery(then))
+        now.change_since(then)
     }
 }
 

@@ -8,7 +8,7 @@ use plotters::prelude::{Cartesian2d, PathElement, Rectangle, SVGBackend, Text};
 use plotters::series::DashedLineSeries;
 use plotters::style::text_anchor::HPos;
 
-use super::ink::{Drawn, Ink, svg};
+use super::ink::{Drawn, Ink, svg, width_of};
 use super::words::shortened;
 
 /// The width of every panel, in the units of its drawing: two are about a pixel.
@@ -98,8 +98,8 @@ impl Frame {
                 mesh.y_labels(4);
             }
             mesh.draw()?;
-            self.marks(&mut chart, top)?;
-            draw(&mut chart)
+            draw(&mut chart)?;
+            self.marks(&mut chart, top)
         })
     }
 
@@ -147,6 +147,20 @@ pub(super) fn name_lane(chart: &Chart<'_, '_>, lane: usize, name: &str) -> Drawn
         (x - 14, y),
         Ink::Text.text(HPos::Right),
     )
+}
+
+/// The same on a plate, where what is behind it is hatched, or of any colour.
+pub(super) fn write_on_plate(chart: &Chart<'_, '_>, text: &str, (left, y): (i32, i32)) -> Drawn {
+    let half = i32::try_from(LANE / 3).unwrap_or_default();
+    let area = chart.plotting_area().strip_coord_spec();
+    let (base_x, base_y) = area.get_base_pixel();
+    let corner = |x: i32, y: i32| (x - base_x, y - base_y);
+    let plate = [
+        corner(left - 4, y - half),
+        corner(left + 6 + width_of(text), y + half),
+    ];
+    area.draw(&Rectangle::new(plate, Ink::Surface.fill()))?;
+    write_at(chart, text, (left, y), Ink::Text.text(HPos::Left))
 }
 
 /// Writes at a place on the canvas, which may be left or right of the panel.

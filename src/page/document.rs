@@ -14,6 +14,8 @@ const STYLE: &str = include_str!("page.css");
 /// A page's parts.
 pub(super) struct Parts<'a> {
     pub(super) title: &'a str,
+    /// The page in a line, for whoever lists pages.
+    pub(super) summary: &'a str,
     /// The same as in the title, as it is shown, with what is around it.
     pub(super) head: Markup,
     pub(super) body: Markup,
@@ -35,6 +37,7 @@ pub(super) fn document(parts: &Parts<'_>) -> Markup {
                 // Whatever evidence says, nothing is loaded.
                 meta http-equiv="Content-Security-Policy"
                     content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
+                meta name="description" content=(parts.summary);
                 title { (parts.title) }
                 style { (PreEscaped(STYLE)) }
             }

@@ -12,11 +12,18 @@ use super::timeline::{StepSpan, Timeline};
 use super::words::{counted, date, number, parsed, seconds};
 use super::{findings, logs, losses, replicas, seen_charts, step_chart, timeline_charts};
 use crate::drill::rules;
-use crate::judge::{Figures, Judgement, RunRecord, judge, losses as losses_of};
-use crate::ledger::{Event, LossScope, Stamped, StepEnd};
+use crate::judge::{Figures, FindingKind, Judgement, RunRecord, judge, losses as losses_of};
+use crate::ledger::{Event, Stamped, StepEnd};
 use crate::model::Verdict;
 use crate::report::headline;
 use crate::scenario::Catalog;
+
+/// The shapes of loss.
+const LOST: [FindingKind; 3] = [
+    FindingKind::LostHead,
+    FindingKind::LostHole,
+    FindingKind::LostTail,
+];
 
 /// How a run began, as the ledger's first event tells.
 #[derive(Default)]
@@ -47,9 +54,10 @@ pub(super) fn page(run: &RunEvidence) -> Markup {
                 .verdict()
                 .to_string())
     );
+    let summary = run.record.as_ref().map(headline);
     let body = html! {
         (remarks(run))
-        (figures(judged.as_ref(), lost))
+        (figures(judged.as_ref()))
         @if let Some(record) = &run.record { (findings::section(&record.judgement.findings)) }
         (timeline_section(&timeline, seen.as_ref()))
         (loss_section(run))
@@ -61,6 +69,9 @@ pub(super) fn page(run: &RunEvidence) -> Markup {
     };
     document(&Parts {
         title: &title,
+        summary: summary
+            .as_deref()
+            .unwrap_or("no verdict: the run did not end"),
         head: head(run, &beginning, &timeline),
         body,
         script: None,
@@ -124,13 +135,13 @@ fn head(run: &RunEvidence, beginning: &Beginning, timeline: &Timeline) -> Markup
                 "The run did not end: it was interrupted, and nobody judged it."
             }
         }
-        @if let Some(record) = record { p .quiet { (headline(record)) } }
         dl .facts {
-            (fact("server", &html! { "nats-server " (beginning.server) " " span .quiet .hash { (beginning.server_sha256) } }))
+            (fact("server", &html! { "nats-server " (beginning.server) }))
             (fact("runtime", &html! { (beginning.runtime) }))
             (fact("seed", &html! { (beginning.seed) }))
             (fact("began", &html! { time datetime=(beginning.at) { (date(&beginning.at)) } }))
             (fact("took", &html! { (seconds(elapsed)) }))
+            div .whole-row { dt { "SHA-256 of the server's binary" } dd .hash { (beginning.server_sha256) } }
         }
     }
 }
@@ -140,7 +151,7 @@ fn expected(record: &RunRecord) -> Markup {
     let expected = &record.expected;
     html! {
         @if record.is_as_expected() { "as expected" }
-        @else { b { "not as expected: " (expected.verdict) " was" } }
+        @else { b { "not as expected: it should be " (expected.verdict) } }
         @if let Some(because) = &expected.because {
             ". Known" @if expected.sometimes { ", in some runs" } ": " (because)
         }
@@ -159,19 +170,22 @@ fn remarks(run: &RunEvidence) -> Markup {
     }
 }
 
-fn figures(judged: Option<&Judgement>, lost: Option<LossScope>) -> Markup {
+fn figures(judged: Option<&Judgement>) -> Markup {
     let Some(judged) = judged else {
         return html! {};
     };
     let figures = &judged.figures;
     let time = |time: Option<f64>| time.map_or_else(|| String::from("–"), seconds);
-    let is_lost_known = figures.unread == 0;
-    let told = if is_lost_known {
-        number(figures.lost)
-    } else {
-        String::from("?")
+    let lost = match figures.unread {
+        0 => number(figures.lost),
+        _ => String::from("?"),
     };
-    let is_bad_loss = is_lost_known && figures.lost > 0 && lost == Some(LossScope::Nothing);
+    // A figure is as bad as what was found about it: much of it may be what the scenario says.
+    let is_broken = |kinds: &[FindingKind]| {
+        let mut findings = judged.findings.iter();
+        findings.any(|one| one.verdict == Verdict::Broken && kinds.contains(&one.kind))
+    };
+    let slow = is_broken(&[FindingKind::TooSlow]);
     html! {
         section id="figures" {
             h2 { "Figures" }
@@ -179,29 +193,37 @@ fn figures(judged: Option<&Judgement>, lost: Option<LossScope>) -> Markup {
                 (figure("acknowledged", &number(figures.acknowledged), false))
                 (figure("refused", &number(figures.refused), false))
                 (figure("unknown fate", &number(figures.unknown), false))
-                (figure("lost (recovery point)", &told, is_bad_loss))
-                (figure("recovery time", &time(figures.recovery_seconds), false))
-                (figure("longest write outage", &time(figures.write_outage_seconds), false))
-                @for (name, count, is_bad) in others(figures) {
-                    @if count > 0 { (figure(name, &number(count), is_bad)) }
+                (figure("lost (recovery point)", &lost, is_broken(&LOST)))
+                (figure("recovery time", &time(figures.recovery_seconds), slow))
+                (figure("longest write outage", &time(figures.write_outage_seconds), slow))
+                @for (name, count, kinds) in others(figures) {
+                    @if count > 0 { (figure(name, &number(count), is_broken(kinds))) }
                 }
             }
         }
     }
 }
 
-/// Figures that are nothing in most runs, and whether they are bad.
-fn others(figures: &Figures) -> [(&'static str, u64, bool); 9] {
+/// Figures that are nothing in most runs, and the findings that make them bad.
+fn others(figures: &Figures) -> [(&'static str, u64, &'static [FindingKind]); 9] {
     [
-        ("removed by operators", figures.removed, false),
-        ("dropped by limits", figures.evicted, false),
-        ("on mirrors only", figures.ahead, false),
-        ("behind their origin", figures.behind, true),
-        ("duplicated", figures.duplicated, true),
-        ("out of place", figures.reordered, true),
-        ("altered", figures.altered, true),
-        ("unexpected", figures.unexpected, true),
-        ("delivered again", figures.redelivered, true),
+        ("removed by operators", figures.removed, &[]),
+        ("dropped by limits", figures.evicted, &[]),
+        ("on mirrors only", figures.ahead, &[]),
+        (
+            "behind their origin",
+            figures.behind,
+            &[FindingKind::OriginHoldsMore],
+        ),
+        ("duplicated", figures.duplicated, &[FindingKind::Duplicated]),
+        ("out of place", figures.reordered, &[FindingKind::Reordered]),
+        ("altered", figures.altered, &[FindingKind::Altered]),
+        ("unexpected", figures.unexpected, &[FindingKind::Unexpected]),
+        (
+            "delivered again",
+            figures.redelivered,
+            &[FindingKind::Redelivered],
+        ),
     ]
 }
 

@@ -12,7 +12,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 /// The size of text, as plotters counts it: about 13 pixels on a page as wide as the plot.
 const TEXT_SIZE: i32 = 32;
 /// How wide a character is drawn, on the average.
-const CHARACTER_WIDTH: usize = 13;
+const CHARACTER_WIDTH: usize = 15;
 
 /// The colours of nodes, and of whatever else has to be told apart.
 const SERIES: u8 = 7;
@@ -30,6 +30,8 @@ pub(super) enum Ink {
     Quiet,
     Grid,
     Good,
+    /// Good, and of no more interest.
+    GoodPale,
     Bad,
     Unsure,
     /// Hatched in the colour of what is bad.
@@ -47,11 +49,12 @@ pub(super) enum Ink {
 }
 
 impl Ink {
-    const NAMED: [Self; 11] = [
+    const NAMED: [Self; 12] = [
         Self::Text,
         Self::Quiet,
         Self::Grid,
         Self::Good,
+        Self::GoodPale,
         Self::Bad,
         Self::Unsure,
         Self::Refused,
@@ -85,6 +88,7 @@ impl Ink {
             Self::Absent => 9,
             Self::Surface => 10,
             Self::OnBar => 11,
+            Self::GoodPale => 12,
             Self::Series(number) => 0x10 + number,
         }
     }
@@ -99,6 +103,7 @@ impl Ink {
             Self::Quiet => String::from("var(--quiet)"),
             Self::Grid => String::from("var(--grid)"),
             Self::Good => String::from("var(--good)"),
+            Self::GoodPale => String::from("var(--good-pale)"),
             Self::Bad => String::from("var(--bad)"),
             Self::Unsure => String::from("var(--unsure)"),
             Self::Refused => String::from("url(#refused)"),

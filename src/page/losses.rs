@@ -62,6 +62,24 @@ pub(super) fn strip(losses: &StreamLosses) -> Vec<(usize, usize)> {
     strip
 }
 
+/// How much of a column is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Held,
+    Some,
+    Lost,
+}
+
+fn part_of((lost, all): (usize, usize)) -> Part {
+    if lost == 0 {
+        Part::Held
+    } else if lost >= all {
+        Part::Lost
+    } else {
+        Part::Some
+    }
+}
+
 /// Every stream that lost something; what others lost is not known, since no replica of them was read.
 pub(super) fn section(losses: &[StreamLosses], unread: &[&str]) -> Markup {
     let lossy: Vec<_> = losses.iter().filter(|one| !one.lost.is_empty()).collect();
@@ -146,14 +164,16 @@ fn draw(losses: &StreamLosses) -> Markup {
         let each = (i32::try_from(COLUMNS).unwrap_or(1) * COLUMN_WIDTH / wide).clamp(1, 200);
         let (top, bottom) = STRIP;
         let mut x = STRIP.0;
-        for (lost, all) in &strip {
-            let (ink, from) = match (*lost, *all) {
-                (0, _) => (Ink::Good.shade(0.55), top + 20),
-                (lost, all) if lost >= all => (Ink::Bad.fill(), top),
-                _ => (Ink::Refused.fill(), top + 8),
+        // Neighbours of a kind are one rectangle: between many thin ones the page would shine through.
+        for run in strip.chunk_by(|one, next| part_of(*one) == part_of(*next)) {
+            let to = x + each * i32::try_from(run.len()).unwrap_or(1);
+            let (ink, from) = match run.first().map(|one| part_of(*one)) {
+                Some(Part::Lost) => (Ink::Bad.fill(), top),
+                Some(Part::Some) => (Ink::Refused.fill(), top + 8),
+                Some(Part::Held) | None => (Ink::Good.shade(0.55), top + 20),
             };
-            canvas.draw(&Rectangle::new([(x, from), (x + each, bottom)], ink))?;
-            x += each;
+            canvas.draw(&Rectangle::new([(x, from), (to, bottom)], ink))?;
+            x = to;
         }
         let (below, end) = (bottom + 26, number(losses.acknowledged as u64));
         let first = Text::new("1", (STRIP.0, below), Ink::Quiet.text(HPos::Left));

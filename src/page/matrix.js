@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   var form = document.getElementById("filters");
-  var drills = Array.prototype.slice.call(document.querySelectorAll(".matrix tbody"));
+  var drills = Array.prototype.slice.call(document.querySelectorAll(".matrix > tbody"));
   function matches(drill) {
     var name = form.elements.name.value.trim().toLowerCase();
     var promise = form.elements.promise.value;

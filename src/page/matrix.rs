@@ -7,8 +7,8 @@ use std::path::Path;
 use maud::{Markup, html};
 
 use super::document::{Parts, document, fact};
-use super::matrix_cell;
 use super::words::{counted, date, percent, seconds};
+use super::{matrix_cell, matrix_changes};
 use crate::matrix::{Cell, Row, Table};
 use crate::model::Verdict;
 use crate::report::matrix_counts;
@@ -42,10 +42,12 @@ pub(super) fn page(table: &Table, path: &Path) -> Markup {
     let body = html! {
         (summaries(table))
         (unexpected(table))
+        (matrix_changes::section(table))
         (drills(table))
     };
     document(&Parts {
         title: &title,
+        summary: &matrix_counts(table),
         head: head(table),
         body,
         script: Some(SCRIPT),
@@ -188,7 +190,7 @@ fn unexpected_cell(row: &Row, version: &str, cell: &Cell) -> Markup {
 }
 
 /// Where a drill is on the page.
-fn anchor(scenario: &str) -> String {
+pub(super) fn anchor(scenario: &str) -> String {
     let plain = |character: char| {
         if character.is_whitespace() {
             '_'

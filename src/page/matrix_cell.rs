@@ -29,12 +29,12 @@ pub(super) fn slowest(row: &Row) -> f64 {
 pub(super) fn cell(cell: &Cell, slowest: f64) -> Markup {
     html! {
         (verdict(cell))
-        (remark(cell))
-        @if let Some(recovery) = cell.recovery_seconds { span .cell-note { "recovery " (span(recovery, 1)) " s" } }
-        @if let Some(lost) = cell.lost.filter(|lost| lost.most > 0.0) { span .cell-note { "lost " (span(lost, 0)) } }
         @if cell.history.len() > 1 && cell.recovery_seconds.is_some() {
             (spark(&cell.history, slowest, "recovery times", |run| run.recovery_seconds))
         }
+        (remark(cell))
+        @if let Some(recovery) = cell.recovery_seconds { span .cell-note { "recovery " (span(recovery, 1)) " s" } }
+        @if let Some(lost) = cell.lost.filter(|lost| lost.most > 0.0) { span .cell-note { "lost " (span(lost, 0)) } }
     }
 }
 

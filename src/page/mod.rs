@@ -11,6 +11,7 @@ mod logs;
 mod losses;
 mod matrix;
 mod matrix_cell;
+mod matrix_changes;
 mod rehearsal;
 mod replicas;
 mod seen;

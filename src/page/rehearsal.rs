@@ -41,6 +41,7 @@ pub(super) fn page(rehearsal: &Rehearsal, path: &Path) -> Markup {
     };
     document(&Parts {
         title: &title,
+        summary: &rehearsal_headline(rehearsal),
         head: head(rehearsal),
         body,
         script: None,
@@ -58,13 +59,13 @@ fn head(rehearsal: &Rehearsal) -> Markup {
         p .kind { "Lifeboat rehearsal · " (kind) }
         h1 { (rehearsal.backup.display()) }
         p .verdict { (badge(rehearsal.verdict)) }
-        p .quiet { (rehearsal_headline(rehearsal)) }
         dl .facts {
-            (fact("restored on", &html! { "nats-server " (rehearsal.server) " " span .quiet .hash { (rehearsal.server_sha256) } }))
+            (fact("restored on", &html! { "nats-server " (rehearsal.server) }))
             (fact("taken from", &html! { @if let Some(version) = &rehearsal.made_by { "nats-server " (version) } @else { "not told" } }))
             (fact("taken", &html! { @if let Some(at) = &rehearsal.taken_at { (date(at)) } @else { "not told" } }))
             (fact("rehearsed", &html! { (date(&rehearsal.began_at)) }))
             (fact("cluster", &html! { (counted(rehearsal.nodes, "node")) ", " (rehearsal.runtime) }))
+            div .whole-row { dt { "SHA-256 of the server's binary" } dd .hash { (rehearsal.server_sha256) } }
         }
     }
 }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use plotters::prelude::Rectangle;
 use plotters::style::text_anchor::HPos;
 
-use super::chart::{Chart, Frame, LANE, Scale, bar, lane_top, name_lane, write_at};
+use super::chart::{Chart, Frame, Scale, bar, lane_top, name_lane, write_at, write_on_plate};
 use super::ink::{Drawn, Ink, width_of};
 use super::seen::{Lane, Seen, Span};
 use super::words::{counted, float, number, seconds};
@@ -22,13 +22,12 @@ pub(super) fn states(frame: &Frame, seen: &Seen) -> Markup {
             name_lane(chart, number, &lane.name)?;
             for span in &lane.spans {
                 let (word, ink) = match span.what {
-                    NodeStatus::Running => ("running", Ink::Good),
+                    NodeStatus::Running => ("running", Ink::GoodPale),
                     NodeStatus::Silent => ("silent", Ink::Unknown),
                     NodeStatus::Paused => ("paused", Ink::Unsure),
                     NodeStatus::Stopped => ("stopped", Ink::Absent),
                 };
-                let on_hatching = matches!(ink, Ink::Unknown | Ink::Absent);
-                draw_span(chart, number, span, ink, (word, on_hatching))?;
+                draw_span(chart, number, span, ink, word)?;
             }
         }
         Ok(())
@@ -47,9 +46,9 @@ pub(super) fn leaders(frame: &Frame, seen: &Seen) -> Markup {
                 match &span.what {
                     Some(node) => {
                         let ink = Ink::series(seen.number_of(node));
-                        draw_span(chart, number, span, ink, (node, false))?;
+                        draw_span(chart, number, span, ink, node)?;
                     }
-                    None => draw_span(chart, number, span, Ink::Absent, ("no leader", true))?,
+                    None => draw_span(chart, number, span, Ink::Absent, "no leader")?,
                 }
             }
         }
@@ -116,9 +115,9 @@ fn draw_lag(chart: &mut Chart<'_, '_>, number: usize, lane: &Lane<u64>, most: u6
     let Some(span) = highest.filter(|span| span.what > 0) else {
         return Ok(());
     };
-    let text = format!("≤ {}", super::words::number(span.what));
+    let text = format!("{} behind", super::words::number(span.what));
     let (x, y) = chart.backend_coord(&(span.to, lane_top(number) + 0.5));
-    write_at(chart, &text, (x + 10, y), Ink::Text.text(HPos::Left))
+    write_at(chart, &text, (x + 14, y), Ink::Text.text(HPos::Left))
 }
 
 /// A bar with a word in it, where there is room for one.
@@ -127,7 +126,7 @@ fn draw_span<T>(
     lane: usize,
     span: &Span<T>,
     ink: Ink,
-    (word, on_hatching): (&str, bool),
+    word: &str,
 ) -> Drawn {
     chart.draw_series([bar(lane, span.from, span.to, ink)])?;
     let middle = lane_top(lane) + 0.5;
@@ -137,19 +136,20 @@ fn draw_span<T>(
     if right.saturating_sub(left) < wide + 16 {
         return Ok(());
     }
-    if !on_hatching {
-        return write_at(chart, word, (left + 8, y), Ink::OnBar.text(HPos::Left));
+    match ink {
+        Ink::Absent | Ink::Unknown => write_on_plate(chart, word, (left + 8, y)),
+        Ink::GoodPale => write_at(chart, word, (left + 8, y), Ink::Text.text(HPos::Left)),
+        Ink::Text
+        | Ink::Quiet
+        | Ink::Grid
+        | Ink::Good
+        | Ink::Bad
+        | Ink::Unsure
+        | Ink::Refused
+        | Ink::Surface
+        | Ink::OnBar
+        | Ink::Series(_) => write_at(chart, word, (left + 8, y), Ink::OnBar.text(HPos::Left)),
     }
-    let half = i32::try_from(LANE / 3).unwrap_or_default();
-    let area = chart.plotting_area().strip_coord_spec();
-    let (base_x, base_y) = area.get_base_pixel();
-    let corner = |x: i32, y: i32| (x - base_x, y - base_y);
-    let plate = [
-        corner(left + 4, y - half),
-        corner(left + 14 + wide, y + half),
-    ];
-    area.draw(&Rectangle::new(plate, Ink::Surface.fill()))?;
-    write_at(chart, word, (left + 8, y), Ink::Text.text(HPos::Left))
 }
 
 fn left_out(lanes: usize) -> Markup {

@@ -64,7 +64,7 @@ fn bars(timeline: &Timeline) -> Vec<Named> {
             from,
             to,
             ink: Ink::Good,
-            text: format!("{}, first fault to whole again", seconds(to - from)),
+            text: seconds(to - from),
         });
     }
     if let Some(gap) = &timeline.gap {
@@ -74,11 +74,7 @@ fn bars(timeline: &Timeline) -> Vec<Named> {
             from,
             to,
             ink: Ink::Unsure,
-            text: format!(
-                "{} without an acknowledged message on {}",
-                seconds(to - from),
-                gap.stream
-            ),
+            text: format!("{} on {}", seconds(to - from), gap.stream),
         });
     }
     bars

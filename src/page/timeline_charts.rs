@@ -5,8 +5,8 @@ use plotters::prelude::{Rectangle, Text};
 use plotters::series::{AreaSeries, LineSeries};
 use plotters::style::text_anchor::HPos;
 
-use super::chart::{Chart, Frame, LEFT, Scale, write_at};
-use super::ink::{Drawn, Ink};
+use super::chart::{Chart, Frame, LEFT, Scale, write_at, write_on_plate};
+use super::ink::{Drawn, Ink, width_of};
 use super::timeline::{Column, Progress, Timeline};
 use super::words::{counted, float, from_us, number, seconds, shortened};
 
@@ -111,8 +111,8 @@ fn draw_columns(chart: &mut Chart<'_, '_>, timeline: &Timeline, top: u64) -> Dra
             let (x, y) = chart.backend_coord(&((from + to) / 2.0, float(top)));
             if x >= labelled_up_to {
                 let text = format!("↑ {}", number(base));
-                let place = (x.max(LEFT + 60), y + 54);
-                write_at(chart, &text, place, Ink::Text.text(HPos::Center))?;
+                let left = x.saturating_sub(width_of(&text) / 2).max(LEFT + 8);
+                write_on_plate(chart, &text, (left, y + 54))?;
                 labelled_up_to = x.saturating_add(LABEL_ROOM);
             }
         }
