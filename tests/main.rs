@@ -9,6 +9,7 @@
 mod archives;
 mod audit;
 mod backup;
+mod browser;
 mod cli;
 mod configuration;
 mod connect;
@@ -17,6 +18,7 @@ mod docs;
 mod drills;
 mod leaks;
 mod matrix;
+mod page;
 mod properties;
 mod rehearsal;
 mod structure;

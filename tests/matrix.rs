@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::{Called, Lifeboat, entries, expect_valid};
 
 /// As short as a drill can be that has a fault and a recovery.
-fn short(name: &str) -> String {
+pub(crate) fn short(name: &str) -> String {
     format!(
         r#"
 name = "{name}"

@@ -55,9 +55,11 @@ fn head(rehearsal: &Rehearsal) -> Markup {
         (None, true) => "the backup of an account",
         (None, false) => "the backup of a stream",
     };
+    let name = rehearsal.backup.file_name().unwrap_or_default();
+    let name = name.to_string_lossy();
     html! {
         p .kind { "Lifeboat rehearsal · " (kind) }
-        h1 { (rehearsal.backup.display()) }
+        h1 { (name) }
         p .verdict { (badge(rehearsal.verdict)) }
         dl .facts {
             (fact("restored on", &html! { "nats-server " (rehearsal.server) }))
@@ -65,6 +67,7 @@ fn head(rehearsal: &Rehearsal) -> Markup {
             (fact("taken", &html! { @if let Some(at) = &rehearsal.taken_at { (date(at)) } @else { "not told" } }))
             (fact("rehearsed", &html! { (date(&rehearsal.began_at)) }))
             (fact("cluster", &html! { (counted(rehearsal.nodes, "node")) ", " (rehearsal.runtime) }))
+            div .whole-row { dt { "backup" } dd .hash { (rehearsal.backup.display()) } }
             div .whole-row { dt { "SHA-256 of the server's binary" } dd .hash { (rehearsal.server_sha256) } }
         }
     }
