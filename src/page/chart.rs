@@ -4,7 +4,9 @@
 use maud::Markup;
 use plotters::chart::{ChartBuilder, ChartContext};
 use plotters::coord::types::RangedCoordf64;
-use plotters::prelude::{Cartesian2d, PathElement, Rectangle, SVGBackend, Text};
+use plotters::prelude::{
+    Cartesian2d, PathElement, Rectangle, SVGBackend, ShapeStyle, Text, TextStyle,
+};
 use plotters::series::DashedLineSeries;
 use plotters::style::text_anchor::HPos;
 
@@ -25,14 +27,15 @@ const BELOW: u32 = 44;
 const ABOVE: u32 = 8;
 /// The height of a lane.
 pub(super) const LANE: u32 = 48;
+/// The height of a line of text.
+const TEXT_HEIGHT: i32 = 32;
 /// How much of its lane a bar fills.
 const BAR: (f64, f64) = (0.12, 0.88);
 /// How many characters of a name fit left of the axis.
 const LONGEST_NAME: usize = 13;
 
-/// A panel while it is drawn.
-pub(super) type Chart<'a, 'b> =
-    ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+/// A panel's plot.
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
 /// What all panels share.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,7 +63,7 @@ impl Frame {
         &self,
         scale: Scale,
         label: &str,
-        draw: impl FnOnce(&mut Chart<'_, '_>) -> Drawn,
+        draw: impl FnOnce(&mut Panel<'_, '_, '_>) -> Drawn,
     ) -> Markup {
         let (height, top) = match scale {
             Scale::Lanes(lanes) => {
@@ -98,8 +101,14 @@ impl Frame {
                 mesh.y_labels(4);
             }
             mesh.draw()?;
-            draw(&mut chart)?;
-            self.marks(&mut chart, top)
+            let mut panel = Panel {
+                chart: &mut chart,
+                texts: Vec::new(),
+            };
+            draw(&mut panel)?;
+            let texts = panel.texts;
+            self.marks(&mut chart, top)?;
+            texts.iter().try_for_each(|text| text.draw(&chart))
         })
     }
 
@@ -127,56 +136,83 @@ fn axis_seconds(seconds: f64) -> String {
     }
 }
 
-/// A bar in a lane.
-pub(super) fn bar(lane: usize, from: f64, to: f64, ink: Ink) -> Rectangle<(f64, f64)> {
-    let top = lane_top(lane);
-    Rectangle::new([(from, top + BAR.0), (to, top + BAR.1)], ink.fill())
-}
-
 /// Where a lane begins.
 pub(super) fn lane_top(lane: usize) -> f64 {
     u32::try_from(lane).map_or(f64::MAX, f64::from)
 }
 
-/// The name of a lane, left of the axis.
-pub(super) fn name_lane(chart: &Chart<'_, '_>, lane: usize, name: &str) -> Drawn {
-    let (x, y) = chart.backend_coord(&(0.0, lane_top(lane) + 0.5));
-    write_at(
-        chart,
-        &shortened(name, LONGEST_NAME),
-        (x - 14, y),
-        Ink::Text.text(HPos::Right),
-    )
+/// A panel while it is drawn.
+pub(super) struct Panel<'c, 'a, 'b> {
+    pub(super) chart: &'c mut Chart<'a, 'b>,
+    texts: Vec<Written>,
 }
 
-/// The same on a plate, where what is behind it is hatched, or of any colour.
-pub(super) fn write_on_plate(chart: &Chart<'_, '_>, text: &str, (left, y): (i32, i32)) -> Drawn {
-    let half = i32::try_from(LANE / 3).unwrap_or_default();
-    let area = chart.plotting_area().strip_coord_spec();
-    let (base_x, base_y) = area.get_base_pixel();
-    let corner = |x: i32, y: i32| (x - base_x, y - base_y);
-    let plate = [
-        corner(left - 4, y - half),
-        corner(left + 6 + width_of(text), y + half),
-    ];
-    area.draw(&Rectangle::new(plate, Ink::Surface.fill()))?;
-    write_at(chart, text, (left, y), Ink::Text.text(HPos::Left))
-}
-
-/// Writes at a place on the canvas, which may be left or right of the panel.
-pub(super) fn write_at(
-    chart: &Chart<'_, '_>,
-    text: &str,
+/// A text, which is written after all that must not cover it.
+struct Written {
+    text: String,
     at: (i32, i32),
-    style: plotters::style::TextStyle<'static>,
-) -> Drawn {
-    let area = chart.plotting_area().strip_coord_spec();
-    let (left, top) = area.get_base_pixel();
-    area.draw(&Text::new(
-        text.to_owned(),
-        (at.0 - left, at.1 - top),
-        style,
-    ))
+    style: TextStyle<'static>,
+    is_on_plate: bool,
+}
+
+impl Panel<'_, '_, '_> {
+    /// Draws a rectangle from one corner to the other.
+    pub(super) fn fill(&mut self, corners: [(f64, f64); 2], style: ShapeStyle) -> Drawn {
+        self.chart.draw_series([Rectangle::new(corners, style)])?;
+        Ok(())
+    }
+
+    /// Draws a bar in a lane.
+    pub(super) fn bar(&mut self, lane: usize, from: f64, to: f64, ink: Ink) -> Drawn {
+        let top = lane_top(lane);
+        self.fill([(from, top + BAR.0), (to, top + BAR.1)], ink.fill())
+    }
+
+    /// Where something is on the canvas.
+    pub(super) fn place(&self, at: (f64, f64)) -> (i32, i32) {
+        self.chart.backend_coord(&at)
+    }
+
+    /// The name of a lane, left of the axis.
+    pub(super) fn name_lane(&mut self, lane: usize, name: &str) {
+        let (x, y) = self.place((0.0, lane_top(lane) + 0.5));
+        let style = Ink::Text.text(HPos::Right);
+        self.write(&shortened(name, LONGEST_NAME), (x - 14, y), style);
+    }
+
+    /// Writes at a place on the canvas, which may be left or right of the panel.
+    pub(super) fn write(&mut self, text: &str, at: (i32, i32), style: TextStyle<'static>) {
+        self.texts.push(Written {
+            text: text.to_owned(),
+            at,
+            style,
+            is_on_plate: false,
+        });
+    }
+
+    /// The same on a plate, where what is behind it is hatched, or of any colour.
+    pub(super) fn write_on_plate(&mut self, text: &str, at: (i32, i32)) {
+        self.write(text, at, Ink::Text.text(HPos::Left));
+        if let Some(written) = self.texts.last_mut() {
+            written.is_on_plate = true;
+        }
+    }
+}
+
+impl Written {
+    fn draw(&self, chart: &Chart<'_, '_>) -> Drawn {
+        let area = chart.plotting_area().strip_coord_spec();
+        let (base_x, base_y) = area.get_base_pixel();
+        let corner = |x: i32, y: i32| (x - base_x, y - base_y);
+        let (x, y) = self.at;
+        if self.is_on_plate {
+            let (half, wide) = (TEXT_HEIGHT / 2, width_of(&self.text));
+            let plate = [corner(x - 4, y - half), corner(x + 6 + wide, y + half)];
+            area.draw(&Rectangle::new(plate, Ink::Surface.fill()))?;
+        }
+        let text = Text::new(self.text.clone(), corner(x, y), self.style.clone());
+        area.draw(&text)
+    }
 }
 
 #[cfg(test)]
@@ -196,9 +232,9 @@ mod tests {
                 let drawn = frame.panel(scale, "figure", |_| Ok(())).into_string();
                 assert!(drawn.contains("<svg"), "{drawn}");
             }
-            let drawn = frame.panel(Scale::Lanes(0), "lanes", |chart| {
-                chart.draw_series([bar(0, end, end, Ink::Good)])?;
-                name_lane(chart, 0, "")
+            let drawn = frame.panel(Scale::Lanes(0), "lanes", |panel| {
+                panel.name_lane(0, "");
+                panel.bar(0, end, end, Ink::Good)
             });
             assert!(drawn.into_string().contains(" s\n"));
         }

@@ -241,6 +241,7 @@ fn timeline_section(timeline: &Timeline, seen: Option<&Seen>) -> Markup {
                 span .key { i .fault {} "a fault begins" } " "
                 span .key { i .whole {} "a stream is whole again" }
             }
+            p .quiet .hint { "It scrolls sideways, all panels together." }
             div .scroll .wide tabindex="0" aria-label="Timeline, scrolls sideways" {
                 (panel("Steps and faults", &html! {}, &step_chart::panel(&frame, timeline)))
                 (panel("Publishes by outcome", &outcome_legend(timeline), &timeline_charts::outcomes(&frame, timeline)))

@@ -2,22 +2,22 @@
 //! cause.
 
 use maud::{Markup, html};
-use plotters::prelude::{Rectangle, Text};
-use plotters::style::text_anchor::HPos;
+use plotters::prelude::Rectangle;
 
-use super::chart::WIDTH;
 use super::ink::{Ink, svg};
 use super::words::{counted, from_us, means, name, number, seconds};
 use crate::judge::{FindingKind, LostMessage, StreamLosses};
 
-/// The strip's place and size.
-const STRIP: (i32, i32) = (10, 70);
-/// The height of the drawing: the strip, and the ticks below.
-const HEIGHT: u32 = 120;
+/// Where the strip begins and ends, from above.
+const STRIP: (i32, i32) = (0, 90);
+/// The height of the drawing.
+const HEIGHT: u32 = 92;
 /// The strip has columns, each of which is lost, held or in part lost.
 const COLUMNS: usize = 380;
-/// How many columns' width the strip has.
+/// How wide a column is where all are there.
 const COLUMN_WIDTH: i32 = 5;
+/// The width of all of them.
+const STRIP_WIDTH: u32 = 1900;
 /// No more streams than this have a strip.
 const MOST_STREAMS: usize = 12;
 
@@ -110,7 +110,11 @@ fn of_stream(losses: &StreamLosses) -> Markup {
             @else if allowed > 0 { "; the scenario says so of " (number(allowed as u64)) " of them." }
             @else { "; the scenario allows none." }
         }
-        figure .strip { (draw(losses)) (legend()) }
+        figure .strip {
+            (draw(losses))
+            p .ends .quiet { span { "1" } span { (number(losses.acknowledged as u64)) } }
+            (legend())
+        }
         dl .shapes {
             @for shape in shapes(losses) { (of_shape(&shape)) }
         }
@@ -158,12 +162,12 @@ fn draw(losses: &StreamLosses) -> Markup {
         losses.lost.len(),
         losses.acknowledged
     );
-    svg((WIDTH, HEIGHT), &label, |canvas| {
+    svg((STRIP_WIDTH, HEIGHT), &label, |canvas| {
         let wide = i32::try_from(strip.len()).unwrap_or(1).max(1);
         // Fewer messages than columns get wider ones.
-        let each = (i32::try_from(COLUMNS).unwrap_or(1) * COLUMN_WIDTH / wide).clamp(1, 200);
+        let each = (i32::try_from(COLUMNS).unwrap_or(1) * COLUMN_WIDTH / wide).max(1);
         let (top, bottom) = STRIP;
-        let mut x = STRIP.0;
+        let mut x = 0;
         // Neighbours of a kind are one rectangle: between many thin ones the page would shine through.
         for run in strip.chunk_by(|one, next| part_of(*one) == part_of(*next)) {
             let to = x + each * i32::try_from(run.len()).unwrap_or(1);
@@ -175,10 +179,7 @@ fn draw(losses: &StreamLosses) -> Markup {
             canvas.draw(&Rectangle::new([(x, from), (to, bottom)], ink))?;
             x = to;
         }
-        let (below, end) = (bottom + 26, number(losses.acknowledged as u64));
-        let first = Text::new("1", (STRIP.0, below), Ink::Quiet.text(HPos::Left));
-        canvas.draw(&first)?;
-        canvas.draw(&Text::new(end, (x, below), Ink::Quiet.text(HPos::Right)))
+        Ok(())
     })
 }
 

@@ -40,8 +40,11 @@ pub(super) struct Seen {
 /// Lanes while they are made, in the order in which they were first seen.
 struct Tracks<K, T> {
     order: Vec<K>,
-    tracks: BTreeMap<K, (Vec<Span<T>>, Option<(f64, T)>)>,
+    tracks: BTreeMap<K, Track<T>>,
 }
+
+/// The spans that are over, and what is so since when.
+type Track<T> = (Vec<Span<T>>, Option<(f64, T)>);
 
 impl<K: Ord + Clone, T: Clone + PartialEq> Tracks<K, T> {
     fn new() -> Self {

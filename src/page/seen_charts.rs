@@ -1,10 +1,9 @@
 //! The panels of what was seen from outside: what nodes did, who led, and how far replicas were behind.
 
 use maud::{Markup, html};
-use plotters::prelude::Rectangle;
 use plotters::style::text_anchor::HPos;
 
-use super::chart::{Chart, Frame, Scale, bar, lane_top, name_lane, write_at, write_on_plate};
+use super::chart::{Frame, Panel, Scale, lane_top};
 use super::ink::{Drawn, Ink, width_of};
 use super::seen::{Lane, Seen, Span};
 use super::words::{counted, float, number, seconds};
@@ -17,9 +16,9 @@ const MOST_LANES: usize = 24;
 pub(super) fn states(frame: &Frame, seen: &Seen) -> Markup {
     let lanes: Vec<_> = seen.states.iter().take(MOST_LANES).collect();
     let label = format!("What {} did over time", counted(seen.states.len(), "node"));
-    let drawn = frame.panel(Scale::Lanes(lanes.len()), &label, |chart| {
+    let drawn = frame.panel(Scale::Lanes(lanes.len()), &label, |panel| {
         for (number, lane) in lanes.iter().enumerate() {
-            name_lane(chart, number, &lane.name)?;
+            panel.name_lane(number, &lane.name);
             for span in &lane.spans {
                 let (word, ink) = match span.what {
                     NodeStatus::Running => ("running", Ink::GoodPale),
@@ -27,7 +26,7 @@ pub(super) fn states(frame: &Frame, seen: &Seen) -> Markup {
                     NodeStatus::Paused => ("paused", Ink::Unsure),
                     NodeStatus::Stopped => ("stopped", Ink::Absent),
                 };
-                draw_span(chart, number, span, ink, word)?;
+                draw_span(panel, number, span, ink, word)?;
             }
         }
         Ok(())
@@ -39,16 +38,16 @@ pub(super) fn states(frame: &Frame, seen: &Seen) -> Markup {
 pub(super) fn leaders(frame: &Frame, seen: &Seen) -> Markup {
     let lanes: Vec<_> = seen.leaders.iter().take(MOST_LANES).collect();
     let label = format!("Leaders over time: {}", told(&lanes));
-    let drawn = frame.panel(Scale::Lanes(lanes.len()), &label, |chart| {
+    let drawn = frame.panel(Scale::Lanes(lanes.len()), &label, |panel| {
         for (number, lane) in lanes.iter().enumerate() {
-            name_lane(chart, number, &lane.name)?;
+            panel.name_lane(number, &lane.name);
             for span in &lane.spans {
                 match &span.what {
                     Some(node) => {
                         let ink = Ink::series(seen.number_of(node));
-                        draw_span(chart, number, span, ink, node)?;
+                        draw_span(panel, number, span, ink, node)?;
                     }
-                    None => draw_span(chart, number, span, Ink::Absent, "no leader")?,
+                    None => draw_span(panel, number, span, Ink::Absent, "no leader")?,
                 }
             }
         }
@@ -82,10 +81,10 @@ pub(super) fn lags(frame: &Frame, seen: &Seen) -> Markup {
         "How far replicas were behind: {} at most",
         counted_lag(most)
     );
-    let drawn = frame.panel(Scale::Lanes(lags.len()), &label, |chart| {
+    let drawn = frame.panel(Scale::Lanes(lags.len()), &label, |panel| {
         for (number, (stream, lane)) in lags.iter().enumerate() {
-            name_lane(chart, number, &format!("{} {stream}", lane.name))?;
-            draw_lag(chart, number, lane, most.max(1))?;
+            panel.name_lane(number, &format!("{} {stream}", lane.name));
+            draw_lag(panel, number, lane, most.max(1))?;
         }
         Ok(())
     });
@@ -97,18 +96,15 @@ fn counted_lag(lag: u64) -> String {
 }
 
 /// A lag as steps above the base of its lane, where there is a replica, and its most beside it.
-fn draw_lag(chart: &mut Chart<'_, '_>, number: usize, lane: &Lane<u64>, most: u64) -> Drawn {
+fn draw_lag(panel: &mut Panel<'_, '_, '_>, number: usize, lane: &Lane<u64>, most: u64) -> Drawn {
     let (top, base) = (lane_top(number) + 0.14, lane_top(number) + 0.92);
     for span in &lane.spans {
-        let line = Rectangle::new(
-            [(span.from, base - 0.06), (span.to, base)],
-            Ink::Quiet.fill(),
-        );
-        chart.draw_series([line])?;
+        let line = [(span.from, base - 0.06), (span.to, base)];
+        panel.fill(line, Ink::Quiet.fill())?;
         let share = float(span.what) / float(most);
         let corners = [(span.from, base - (base - top) * share), (span.to, base)];
         if span.what > 0 {
-            chart.draw_series([Rectangle::new(corners, Ink::Unsure.fill())])?;
+            panel.fill(corners, Ink::Unsure.fill())?;
         }
     }
     let highest = lane.spans.iter().max_by_key(|span| span.what);
@@ -116,40 +112,34 @@ fn draw_lag(chart: &mut Chart<'_, '_>, number: usize, lane: &Lane<u64>, most: u6
         return Ok(());
     };
     let text = format!("{} behind", super::words::number(span.what));
-    let (x, y) = chart.backend_coord(&(span.to, lane_top(number) + 0.5));
-    write_at(chart, &text, (x + 14, y), Ink::Text.text(HPos::Left))
+    let (x, y) = panel.place((span.to, lane_top(number) + 0.5));
+    panel.write(&text, (x + 14, y), Ink::Text.text(HPos::Left));
+    Ok(())
 }
 
 /// A bar with a word in it, where there is room for one.
 fn draw_span<T>(
-    chart: &mut Chart<'_, '_>,
+    panel: &mut Panel<'_, '_, '_>,
     lane: usize,
     span: &Span<T>,
     ink: Ink,
     word: &str,
 ) -> Drawn {
-    chart.draw_series([bar(lane, span.from, span.to, ink)])?;
+    panel.bar(lane, span.from, span.to, ink)?;
     let middle = lane_top(lane) + 0.5;
-    let (left, y) = chart.backend_coord(&(span.from, middle));
-    let (right, _) = chart.backend_coord(&(span.to, middle));
-    let wide = width_of(word);
-    if right.saturating_sub(left) < wide + 16 {
+    let (left, y) = panel.place((span.from, middle));
+    let (right, _) = panel.place((span.to, middle));
+    if right.saturating_sub(left) < width_of(word) + 16 {
         return Ok(());
     }
-    match ink {
-        Ink::Absent | Ink::Unknown => write_on_plate(chart, word, (left + 8, y)),
-        Ink::GoodPale => write_at(chart, word, (left + 8, y), Ink::Text.text(HPos::Left)),
-        Ink::Text
-        | Ink::Quiet
-        | Ink::Grid
-        | Ink::Good
-        | Ink::Bad
-        | Ink::Unsure
-        | Ink::Refused
-        | Ink::Surface
-        | Ink::OnBar
-        | Ink::Series(_) => write_at(chart, word, (left + 8, y), Ink::OnBar.text(HPos::Left)),
+    if matches!(ink, Ink::Absent | Ink::Unknown) {
+        panel.write_on_plate(word, (left + 8, y));
+    } else if ink == Ink::GoodPale {
+        panel.write(word, (left + 8, y), Ink::Text.text(HPos::Left));
+    } else {
+        panel.write(word, (left + 8, y), Ink::OnBar.text(HPos::Left));
     }
+    Ok(())
 }
 
 fn left_out(lanes: usize) -> Markup {

@@ -4,7 +4,7 @@
 use maud::Markup;
 use plotters::style::text_anchor::HPos;
 
-use super::chart::{AXIS, Chart, Frame, LEFT, Scale, WIDTH, bar, lane_top, name_lane, write_at};
+use super::chart::{AXIS, Frame, LEFT, Panel, Scale, WIDTH, lane_top};
 use super::ink::{Drawn, Ink, width_of};
 use super::timeline::{Mark, StepSpan, Timeline};
 use super::words::{from_us, seconds, shortened};
@@ -44,12 +44,12 @@ pub(super) fn panel(frame: &Frame, timeline: &Timeline) -> Markup {
         timeline.steps.len(),
         timeline.faults.len()
     );
-    frame.panel(Scale::Lanes(mark_lanes + bars.len()), &label, |chart| {
+    frame.panel(Scale::Lanes(mark_lanes + bars.len()), &label, |panel| {
         for (lane, mark, ink) in &placed {
-            write_mark(chart, *lane, mark, *ink)?;
+            write_mark(panel, *lane, mark, *ink);
         }
         for (number, one) in bars.iter().enumerate() {
-            draw_bar(chart, frame, mark_lanes + number, one)?;
+            draw_bar(panel, frame, mark_lanes + number, one)?;
         }
         Ok(())
     })
@@ -97,30 +97,25 @@ fn of_step(step: &StepSpan, end: f64) -> Named {
 }
 
 /// A bar with its text on the side that has more room.
-fn draw_bar(chart: &mut Chart<'_, '_>, frame: &Frame, lane: usize, one: &Named) -> Drawn {
-    name_lane(chart, lane, &one.name)?;
+fn draw_bar(panel: &mut Panel<'_, '_, '_>, frame: &Frame, lane: usize, one: &Named) -> Drawn {
+    panel.name_lane(lane, &one.name);
     let to = one.to.max(one.from + frame.end * LEAST_BAR).min(frame.end);
     let from = one.from.min(to);
-    chart.draw_series([bar(lane, from, to, one.ink)])?;
+    panel.bar(lane, from, to, one.ink)?;
     let middle = lane_top(lane) + 0.5;
-    let (left, y) = chart.backend_coord(&(from, middle));
-    let (right, _) = chart.backend_coord(&(to, middle));
+    let (left, y) = panel.place((from, middle));
+    let (right, _) = panel.place((to, middle));
     let wide = width_of(&one.text);
-    let style = |at| Ink::Text.text(at);
     let edge = i32::try_from(WIDTH).unwrap_or(i32::MAX);
     if right + ROOM + wide <= edge {
-        write_at(chart, &one.text, (right + ROOM, y), style(HPos::Left))
+        panel.write(&one.text, (right + ROOM, y), Ink::Text.text(HPos::Left));
     } else if left - ROOM - wide >= LEFT {
-        write_at(chart, &one.text, (left - ROOM, y), style(HPos::Right))
+        panel.write(&one.text, (left - ROOM, y), Ink::Text.text(HPos::Right));
     } else {
         // A bar from end to end has its text inside.
-        write_at(
-            chart,
-            &one.text,
-            (left + ROOM, y),
-            Ink::OnBar.text(HPos::Left),
-        )
+        panel.write(&one.text, (left + ROOM, y), Ink::OnBar.text(HPos::Left));
     }
+    Ok(())
 }
 
 /// Where the axis has a time, about, before there is a panel.
@@ -164,14 +159,14 @@ fn mark_text(mark: &Mark, ink: Ink) -> String {
 }
 
 /// A mark begins at its line, or ends there where the panel ends.
-fn write_mark(chart: &Chart<'_, '_>, lane: usize, mark: &Mark, ink: Ink) -> Drawn {
-    let (x, y) = chart.backend_coord(&(mark.at, lane_top(lane) + 0.5));
+fn write_mark(panel: &mut Panel<'_, '_, '_>, lane: usize, mark: &Mark, ink: Ink) {
+    let (x, y) = panel.place((mark.at, lane_top(lane) + 0.5));
     let text = mark_text(mark, ink);
     let edge = i32::try_from(WIDTH).unwrap_or(i32::MAX);
     if x + ROOM / 2 + width_of(&text) <= edge {
-        write_at(chart, &text, (x + ROOM / 2, y), ink.text(HPos::Left))
+        panel.write(&text, (x + ROOM / 2, y), ink.text(HPos::Left));
     } else {
-        write_at(chart, &text, (x - ROOM / 2, y), ink.text(HPos::Right))
+        panel.write(&text, (x - ROOM / 2, y), ink.text(HPos::Right));
     }
 }
 

@@ -1,11 +1,11 @@
 //! The panels of what became of publishes, and of how far consumers came.
 
 use maud::{Markup, html};
-use plotters::prelude::{Rectangle, Text};
+use plotters::prelude::Text;
 use plotters::series::{AreaSeries, LineSeries};
 use plotters::style::text_anchor::HPos;
 
-use super::chart::{Chart, Frame, LEFT, Scale, write_at, write_on_plate};
+use super::chart::{Frame, LEFT, Panel, Scale};
 use super::ink::{Drawn, Ink, width_of};
 use super::timeline::{Column, Progress, Timeline};
 use super::words::{counted, float, from_us, number, seconds, shortened};
@@ -40,9 +40,9 @@ pub(super) fn outcomes(frame: &Frame, timeline: &Timeline) -> Markup {
         top: float(top),
         height: HEIGHT,
     };
-    let drawn = frame.panel(scale, &label, |chart| {
-        shade_gap(chart, timeline, float(top))?;
-        draw_columns(chart, timeline, top)
+    let drawn = frame.panel(scale, &label, |panel| {
+        shade_gap(panel, timeline, float(top))?;
+        draw_columns(panel, timeline, top)
     });
     html! {
         (drawn)
@@ -70,51 +70,45 @@ fn cut(columns: &[Column]) -> u64 {
 }
 
 /// The longest time without an acknowledged message.
-fn shade_gap(chart: &mut Chart<'_, '_>, timeline: &Timeline, top: f64) -> Drawn {
+fn shade_gap(panel: &mut Panel<'_, '_, '_>, timeline: &Timeline, top: f64) -> Drawn {
     let Some(gap) = &timeline.gap else {
         return Ok(());
     };
     let (from, to) = (from_us(gap.from_us), from_us(gap.to_us));
-    let area = Rectangle::new([(from, 0.0), (to, top)], Ink::Unsure.shade(0.18));
-    chart.draw_series([area])?;
-    let middle = (from + to) / 2.0;
-    let (x, y) = chart.backend_coord(&(middle, top));
+    panel.fill([(from, 0.0), (to, top)], Ink::Unsure.shade(0.18))?;
+    let (x, y) = panel.place(((from + to) / 2.0, top));
     let text = format!("write gap {}", seconds(to - from));
-    write_at(
-        chart,
-        &text,
-        (x.max(LEFT + 130), y + 22),
-        Ink::Text.text(HPos::Center),
-    )
+    let left = x.saturating_sub(width_of(&text) / 2).max(LEFT + 8);
+    panel.write(&text, (left, y + 22), Ink::Text.text(HPos::Left));
+    Ok(())
 }
 
-fn draw_columns(chart: &mut Chart<'_, '_>, timeline: &Timeline, top: u64) -> Drawn {
+fn draw_columns(panel: &mut Panel<'_, '_, '_>, timeline: &Timeline, top: u64) -> Drawn {
     let outcomes = &timeline.outcomes;
     let mut labelled_up_to = i32::MIN;
     let mut from = 0.0;
     for column in &outcomes.columns {
         let to = (from + outcomes.width * BAR).min(timeline.end);
-        let mut base = 0;
+        let is_wide = from < to;
+        let mut base: u64 = 0;
         for (count, ink) in [
             (column.acknowledged, Ink::Good),
             (column.refused, Ink::Refused),
             (column.unknown, Ink::Unknown),
         ] {
-            let above = base + count;
-            if count > 0 && base < top && from < to {
+            let above = base.saturating_add(count);
+            if count > 0 && base < top && is_wide {
                 let corners = [(from, float(base)), (to, float(above.min(top)))];
-                chart.draw_series([Rectangle::new(corners, ink.fill())])?;
+                panel.fill(corners, ink.fill())?;
             }
             base = above;
         }
-        if base > top && from < to {
-            let (x, y) = chart.backend_coord(&((from + to) / 2.0, float(top)));
-            if x >= labelled_up_to {
-                let text = format!("↑ {}", number(base));
-                let left = x.saturating_sub(width_of(&text) / 2).max(LEFT + 8);
-                write_on_plate(chart, &text, (left, y + 54))?;
-                labelled_up_to = x.saturating_add(LABEL_ROOM);
-            }
+        let (x, y) = panel.place(((from + to) / 2.0, float(top)));
+        if base > top && is_wide && x >= labelled_up_to {
+            let text = format!("↑ {}", number(base));
+            let left = x.saturating_sub(width_of(&text) / 2).max(LEFT + 8);
+            panel.write_on_plate(&text, (left, y + 58));
+            labelled_up_to = x.saturating_add(LABEL_ROOM);
         }
         from += outcomes.width;
     }
@@ -146,16 +140,16 @@ fn consumer(frame: &Frame, one: &Progress) -> Markup {
         top: float(published.max(consumed)),
         height: LOW,
     };
-    frame.panel(scale, &label, |chart| {
+    frame.panel(scale, &label, |panel| {
         let points = |points: &[(f64, u64)]| -> Vec<(f64, f64)> {
             let points = points.iter();
             points.map(|(at, count)| (*at, float(*count))).collect()
         };
         let acknowledged = points(&one.acknowledged);
         let area = AreaSeries::new(acknowledged, 0.0, Ink::Quiet.shade(0.3));
-        chart.draw_series(area)?;
+        panel.chart.draw_series(area)?;
         let line = LineSeries::new(points(&one.consumed), Ink::Series(0).line(5));
-        chart.draw_series(line)?;
+        panel.chart.draw_series(line)?;
         Ok(())
     })
 }
