@@ -5,8 +5,10 @@ use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::Mutex;
+use std::time::Duration;
 
+use lifeboat_harness::wait::{Probe, until};
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -89,7 +91,7 @@ impl Drop for Browser {
 }
 
 /// Calls the browser, waits until it ends, and sees that nothing of it is left.
-fn browse(directory: &Path, is_dark: bool, more: &[&str]) -> Called {
+async fn browse(directory: &Path, is_dark: bool, more: &[&str]) -> Called {
     let profile = TempDir::new_in(directory).unwrap();
     let (out, err) = (directory.join("out"), directory.join("err"));
     let mut command = Command::new(chromium());
@@ -119,25 +121,21 @@ fn browse(directory: &Path, is_dark: bool, more: &[&str]) -> Called {
     let child = command.spawn().unwrap();
     let group = Pid::from_child(&child);
     let mut browser = Browser { child, group };
-    let deadline = Instant::now() + PATIENCE;
-    let status = loop {
-        if let Some(status) = browser.child.try_wait().unwrap() {
-            break status;
+    let child = Mutex::new(&mut browser.child);
+    let ended = until(PATIENCE, || async {
+        match child.lock().unwrap().try_wait().unwrap() {
+            Some(status) => Probe::Ready(status),
+            None => Probe::Pending(format!("the browser still runs: {more:?}")),
         }
-        assert!(
-            Instant::now() < deadline,
-            "the browser does not end: {more:?}"
-        );
-        std::thread::sleep(Duration::from_millis(50));
-    };
-    let deadline = Instant::now() + GONE_WITHIN;
-    while test_kill_process_group(group).is_ok() {
-        assert!(
-            Instant::now() < deadline,
-            "processes of the browser are left"
-        );
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    });
+    let status = ended.await.unwrap();
+    let gone = until(GONE_WITHIN, || async {
+        match test_kill_process_group(group) {
+            Ok(()) => Probe::Pending(String::from("processes of the browser are left")),
+            Err(_) => Probe::Ready(()),
+        }
+    });
+    gone.await.unwrap();
     drop(browser);
     let path = profile.path().to_owned();
     profile.close().unwrap();
@@ -150,7 +148,7 @@ fn browse(directory: &Path, is_dark: bool, more: &[&str]) -> Called {
 }
 
 /// Opens a page at one width, in one scheme, and returns how it is laid out.
-fn measure(directory: &Path, page: &Path, width: u32, is_dark: bool) -> Value {
+async fn measure(directory: &Path, page: &Path, width: u32, is_dark: bool) -> Value {
     let wrapper = directory.join("measure.html");
     let text = MEASURE.replace("PAGE", &format!("file://{}", page.display()));
     fs::write(&wrapper, text.replace("WIDTH", &width.to_string())).unwrap();
@@ -161,7 +159,7 @@ fn measure(directory: &Path, page: &Path, width: u32, is_dark: bool) -> Value {
         "--window-size=1400,1000",
         &address,
     ];
-    let called = browse(directory, is_dark, &arguments).expect_code(0);
+    let called = browse(directory, is_dark, &arguments).await.expect_code(0);
     assert!(
         !called.stderr.contains("CONSOLE"),
         "the browser complains: {}",
@@ -173,12 +171,12 @@ fn measure(directory: &Path, page: &Path, width: u32, is_dark: bool) -> Value {
 }
 
 /// Opens a page at both widths, in both schemes, and expects it to be right in all.
-fn expect_laid_out(page: &Path) -> Vec<Value> {
+async fn expect_laid_out(page: &Path) -> Vec<Value> {
     let directory = tempfile::tempdir().unwrap();
     let mut all = Vec::new();
     for width in WIDTHS {
         for is_dark in [false, true] {
-            let seen = measure(directory.path(), page, width, is_dark);
+            let seen = measure(directory.path(), page, width, is_dark).await;
             let what = format!("{} at {width}, dark: {is_dark}: {seen}", page.display());
             assert_eq!(seen["width"], width, "{what}");
             assert_eq!(seen["dark"], is_dark, "{what}");
@@ -197,21 +195,21 @@ fn expect_laid_out(page: &Path) -> Vec<Value> {
         all[0]["background"], all[1]["background"],
         "dark is not dark"
     );
-    expect_pictures(directory.path(), page);
+    expect_pictures(directory.path(), page).await;
     all
 }
 
 /// A picture of the page in both schemes is one of more than an empty page, and not the same.
-fn expect_pictures(directory: &Path, page: &Path) {
+async fn expect_pictures(directory: &Path, page: &Path) {
     let address = format!("file://{}", page.display());
-    let picture = |is_dark: bool| {
+    let picture = async |is_dark: bool| {
         let file = directory.join(format!("dark-{is_dark}.png"));
         let option = format!("--screenshot={}", file.display());
         let arguments = [option.as_str(), "--window-size=1280,1600", &address];
-        let _called = browse(directory, is_dark, &arguments).expect_code(0);
+        let _called = browse(directory, is_dark, &arguments).await.expect_code(0);
         fs::read(file).unwrap()
     };
-    let (light, dark) = (picture(false), picture(true));
+    let (light, dark) = (picture(false).await, picture(true).await);
     for picture in [&light, &dark] {
         assert!(picture.starts_with(b"\x89PNG"), "no picture");
         assert!(
@@ -223,18 +221,20 @@ fn expect_pictures(directory: &Path, page: &Path) {
     assert_ne!(light, dark);
 }
 
-#[test]
-fn the_page_of_a_run_that_lost_messages_is_laid_out() {
+#[tokio::test]
+async fn the_page_of_a_run_that_lost_messages_is_laid_out() {
     let lifeboat = Lifeboat::new();
     let scenario = losing(&lifeboat);
     let directory = run(&lifeboat, &scenario, 10);
     let (page, _) = report(&lifeboat, &directory);
-    let _seen = expect_laid_out(&page);
+    let _seen = expect_laid_out(&page).await;
     // On paper it is a document of several pages.
     let home = lifeboat.home.path();
     let option = format!("--print-to-pdf={}", home.join("page.pdf").display());
     let address = format!("file://{}", page.display());
-    let _called = browse(home, false, &[&option, &address]).expect_code(0);
+    let _called = browse(home, false, &[&option, &address])
+        .await
+        .expect_code(0);
     assert!(
         fs::read(home.join("page.pdf"))
             .unwrap()
@@ -242,15 +242,15 @@ fn the_page_of_a_run_that_lost_messages_is_laid_out() {
     );
 }
 
-#[test]
-fn the_page_of_a_rehearsal_is_laid_out() {
+#[tokio::test]
+async fn the_page_of_a_rehearsal_is_laid_out() {
     let lifeboat = Lifeboat::new();
     let (page, _) = report(&lifeboat, &rehearsal(&lifeboat));
-    let _seen = expect_laid_out(&page);
+    let _seen = expect_laid_out(&page).await;
 }
 
-#[test]
-fn the_page_of_the_track_record_is_laid_out_and_can_be_filtered() {
+#[tokio::test]
+async fn the_page_of_the_track_record_is_laid_out_and_can_be_filtered() {
     let lifeboat = Lifeboat::new();
     let record = track_record(&lifeboat);
     let (page, _) = report(&lifeboat, &record);
@@ -265,7 +265,7 @@ fn the_page_of_the_track_record_is_laid_out_and_can_be_filtered() {
         .iter()
         .filter(broken)
         .count();
-    for seen in expect_laid_out(&page) {
+    for seen in expect_laid_out(&page).await {
         assert_eq!(seen["shown"], broken, "{seen}");
     }
 }

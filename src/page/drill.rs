@@ -1,16 +1,13 @@
 //! The page of a drill's run: the verdict, what it rests on, and how to run it again.
 
-use std::time::Duration;
-
 use maud::{Markup, html};
 
-use super::chart::Frame;
 use super::document::{Parts, badge, command, document, fact, figure};
 use super::evidence::RunEvidence;
 use super::seen::Seen;
 use super::timeline::{StepSpan, Timeline};
 use super::words::{counted, date, number, parsed, seconds};
-use super::{findings, logs, losses, replicas, seen_charts, step_chart, timeline_charts};
+use super::{findings, logs, losses, replicas, timeline_panels};
 use crate::drill::rules;
 use crate::judge::{Figures, FindingKind, Judgement, RunRecord, judge, losses as losses_of};
 use crate::ledger::{Event, Stamped, StepEnd};
@@ -59,7 +56,7 @@ pub(super) fn page(run: &RunEvidence) -> Markup {
         (remarks(run))
         (figures(judged.as_ref()))
         @if let Some(record) = &run.record { (findings::section(&record.judgement.findings)) }
-        (timeline_section(&timeline, seen.as_ref()))
+        (timeline_panels::section(&timeline, seen.as_ref()))
         (loss_section(run))
         (replicas::section(&run.events))
         (steps(&timeline))
@@ -225,65 +222,6 @@ fn others(figures: &Figures) -> [(&'static str, u64, &'static [FindingKind]); 9]
             &[FindingKind::Redelivered],
         ),
     ]
-}
-
-fn timeline_section(timeline: &Timeline, seen: Option<&Seen>) -> Markup {
-    let frame = Frame {
-        end: timeline.end,
-        faults: timeline.faults.iter().map(|mark| mark.at).collect(),
-        recovered: timeline.recovered.iter().map(|mark| mark.at).collect(),
-    };
-    html! {
-        section id="timeline" {
-            h2 { "Timeline" }
-            p .quiet .legend {
-                "Seconds since the drill began, one axis for all. "
-                span .key { i .fault {} "a fault begins" } " "
-                span .key { i .whole {} "a stream is whole again" }
-            }
-            p .quiet .hint { "It scrolls sideways, all panels together." }
-            div .scroll .wide tabindex="0" aria-label="Timeline, scrolls sideways" {
-                (panel("Steps and faults", &html! {}, &step_chart::panel(&frame, timeline)))
-                (panel("Publishes by outcome", &outcome_legend(timeline), &timeline_charts::outcomes(&frame, timeline)))
-                @if let Some(seen) = seen {
-                    (panel("Who leads", &html! { span .key { i .absent {} "no leader, or two that say so" } }, &seen_charts::leaders(&frame, seen)))
-                    @if !seen.lags.is_empty() {
-                        (panel("Replicas behind the furthest", &html! { span .key { i .lag {} "sequences behind" } " " span .key { i .there {} "a replica is there" } }, &seen_charts::lags(&frame, seen)))
-                    }
-                    (panel("Nodes", &html! {}, &seen_charts::states(&frame, seen)))
-                }
-                @if !timeline.progress.is_empty() {
-                    (panel("Consumers", &html! { span .key { i .line {} "distinct messages the consumer acknowledged" } " " span .key { i .area {} "messages the stream acknowledged" } }, &timeline_charts::consumers(&frame, &timeline.progress)))
-                }
-            }
-            @if seen.is_none() {
-                p .quiet {
-                    "Leaders, replicas and nodes over time are not shown: this ledger has no observations, as those of "
-                    "earlier versions."
-                }
-            }
-        }
-    }
-}
-
-fn panel(name: &str, legend: &Markup, drawn: &Markup) -> Markup {
-    html! {
-        figure .panel {
-            figcaption .keep { h3 { (name) } span .legend { (legend) } }
-            (drawn)
-        }
-    }
-}
-
-fn outcome_legend(timeline: &Timeline) -> Markup {
-    let width = Duration::try_from_secs_f64(timeline.outcomes.width).unwrap_or_default();
-    html! {
-        "in " (humantime::format_duration(width).to_string()) ": "
-        span .key { i .held {} "acknowledged" } " "
-        span .key { i .refused {} "refused" } " "
-        span .key { i .unknown {} "no answer" } " "
-        span .key { i .gap {} "longest time without an acknowledged message" }
-    }
 }
 
 fn loss_section(run: &RunEvidence) -> Markup {

@@ -19,6 +19,7 @@ mod seen_charts;
 mod step_chart;
 mod timeline;
 mod timeline_charts;
+mod timeline_panels;
 mod words;
 
 use std::path::{Path, PathBuf};

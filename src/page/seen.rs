@@ -24,6 +24,15 @@ pub(super) struct Lane<T> {
     pub(super) spans: Vec<Span<T>>,
 }
 
+/// Who leads, by the nodes' own word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Lead {
+    Node(String),
+    Nobody,
+    /// Of several that say so all but one are cut off.
+    Several,
+}
+
 /// Everything that was seen.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Seen {
@@ -31,8 +40,8 @@ pub(super) struct Seen {
     pub(super) nodes: Vec<String>,
     /// What each node did.
     pub(super) states: Vec<Lane<NodeStatus>>,
-    /// Who led the meta group and each stream; none where nobody did, or more than one said so.
-    pub(super) leaders: Vec<Lane<Option<String>>>,
+    /// Who led the meta group and each stream.
+    pub(super) leaders: Vec<Lane<Lead>>,
     /// By how many sequences each replica was behind, by stream and node.
     pub(super) lags: Vec<(String, Lane<u64>)>,
 }
@@ -136,17 +145,28 @@ fn states(observed: &[(f64, &Observation)], end: f64) -> Vec<Lane<NodeStatus>> {
     tracks.lanes(end).into_iter().map(lane).collect()
 }
 
-fn leaders(observed: &[(f64, &Observation)], end: f64) -> Vec<Lane<Option<String>>> {
-    let mut tracks: Tracks<String, Option<String>> = Tracks::new();
+fn leaders(observed: &[(f64, &Observation)], end: f64) -> Vec<Lane<Lead>> {
+    let mut tracks: Tracks<String, Lead> = Tracks::new();
     for (at, seen) in observed {
-        let meta = seen.meta_leader().map(str::to_owned);
-        tracks.see(META_GROUP.to_owned(), *at, Some(meta));
+        let claims = seen.nodes.iter().filter(|node| node.leads_meta).count();
+        let lead = lead_of(seen.meta_leader(), claims);
+        tracks.see(META_GROUP.to_owned(), *at, Some(lead));
         for stream in &seen.streams {
-            let leader = stream.leader().map(|replica| replica.node.clone());
-            tracks.see(stream.stream.clone(), *at, Some(leader));
+            let claims = stream.replicas.iter().filter(|one| one.leads).count();
+            let leader = stream.leader().map(|replica| replica.node.as_str());
+            tracks.see(stream.stream.clone(), *at, Some(lead_of(leader, claims)));
         }
     }
     tracks.lanes(end).into_iter().map(lane).collect()
+}
+
+/// Who leads, when so many say so.
+fn lead_of(leader: Option<&str>, claims: usize) -> Lead {
+    match leader {
+        Some(node) => Lead::Node(node.to_owned()),
+        None if claims > 1 => Lead::Several,
+        None => Lead::Nobody,
+    }
 }
 
 fn lags(observed: &[(f64, &Observation)], end: f64) -> Vec<(String, Lane<u64>)> {
@@ -237,7 +257,7 @@ mod tests {
             [span(1.0, 3.0, Running), span(3.0, 5.0, Stopped)]
         );
         assert_eq!(seen.states[2].spans, [span(5.0, 8.0, Running)]);
-        let led = |from, to, node: Option<&str>| span_of(from, to, node.map(str::to_owned));
+        let led = |from, to, node: Option<&str>| span_of(from, to, lead_of(node, 0));
         assert_eq!(seen.leaders[1].name, "S");
         let expected = [
             led(1.0, 3.0, Some("n1")),
@@ -249,6 +269,14 @@ mod tests {
         assert_eq!((stream.as_str(), lag.name.as_str()), ("S", "n2"));
         assert_eq!(lag.spans, [span_of(1.0, 3.0, 5), span_of(3.0, 8.0, 0)]);
         assert_eq!(seen.lags[0].1.spans, [span_of(1.0, 3.0, 0)], "it is gone");
+    }
+
+    #[test]
+    fn two_leaders_are_not_the_same_as_none() {
+        let replicas = [("n1", true, 9), ("n2", true, 9)];
+        let seen = Seen::of(&[look(0, &[], &replicas)], 1.0).unwrap();
+        assert_eq!(seen.leaders[0].spans[0].what, Lead::Nobody);
+        assert_eq!(seen.leaders[1].spans[0].what, Lead::Several);
     }
 
     fn span_of<T>(from: f64, to: f64, what: T) -> Span<T> {

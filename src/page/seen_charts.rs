@@ -5,7 +5,7 @@ use plotters::style::text_anchor::HPos;
 
 use super::chart::{Frame, Panel, Scale, lane_top};
 use super::ink::{Drawn, Ink, width_of};
-use super::seen::{Lane, Seen, Span};
+use super::seen::{Lane, Lead, Seen, Span};
 use super::words::{counted, float, number, seconds};
 use crate::ledger::NodeStatus;
 
@@ -43,11 +43,14 @@ pub(super) fn leaders(frame: &Frame, seen: &Seen) -> Markup {
             panel.name_lane(number, &lane.name);
             for span in &lane.spans {
                 match &span.what {
-                    Some(node) => {
+                    Lead::Node(node) => {
                         let ink = Ink::series(seen.number_of(node));
                         draw_span(panel, number, span, ink, node)?;
                     }
-                    None => draw_span(panel, number, span, Ink::Absent, "no leader")?,
+                    Lead::Nobody => draw_span(panel, number, span, Ink::Absent, "no leader")?,
+                    Lead::Several => {
+                        draw_span(panel, number, span, Ink::Unknown, "several say so")?;
+                    }
                 }
             }
         }
@@ -57,10 +60,14 @@ pub(super) fn leaders(frame: &Frame, seen: &Seen) -> Markup {
 }
 
 /// Who led what from when to when, for those who can't see it.
-fn told(lanes: &[&Lane<Option<String>>]) -> String {
+fn told(lanes: &[&Lane<Lead>]) -> String {
     let lanes = lanes.iter().map(|lane| {
         let spans = lane.spans.iter().map(|span| {
-            let leader = span.what.as_deref().unwrap_or("nobody");
+            let leader = match &span.what {
+                Lead::Node(node) => node.as_str(),
+                Lead::Nobody => "nobody",
+                Lead::Several => "several say so",
+            };
             format!(
                 "{leader} from {} to {}",
                 seconds(span.from),
