@@ -17,6 +17,7 @@ fn help_teaches_every_command() {
         &["backup", "stream", "--help"],
         &["restore", "stream", "--help"],
         &["audit", "--help"],
+        &["report", "--help"],
     ] {
         let called = lifeboat.call(arguments).expect_code(0);
         assert!(called.stdout.contains("Usage: lifeboat"), "{arguments:?}");

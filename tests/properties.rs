@@ -4,6 +4,7 @@
 mod archive;
 mod hostile;
 mod judge;
+mod page;
 mod scenario;
 mod streams;
 

@@ -149,7 +149,8 @@ pub fn matrix_counts(table: &Table) -> String {
     let cells: Vec<_> = table.cells().collect();
     let count =
         |wanted: fn(&Cell) -> bool| cells.iter().filter(|(_, _, cell)| wanted(cell)).count();
-    let runs: usize = cells.iter().map(|(_, _, cell)| cell.runs).sum();
+    let runs = cells.iter().map(|(_, _, cell)| cell.runs);
+    let runs = runs.fold(0, usize::saturating_add);
     format!(
         "{} of {} cells as expected ({runs} runs): {} held, {} broken, {} inconclusive, {} not the same in every run",
         count(Cell::is_as_expected),
