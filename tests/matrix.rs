@@ -66,15 +66,25 @@ fn a_matrix_is_run_once_resumed_in_parts_and_merged() {
     lifeboat.scenario(two, &short("two"));
     let both = [one, two, "--server", "2.12.8,2.15.1"];
     for (part, out) in [("1/2", "first"), ("2/2", "second")] {
-        let more = ["--partition", part, "--out", out];
+        let file = format!("{out}.prom");
+        let more = ["--partition", part, "--out", out, "--metrics", &file];
         let called = matrix(&lifeboat, &[&both[..], &more].concat()).expect_code(0);
         assert_eq!(cells(&called.json()).len(), 2, "{}", called.stdout);
         expect_valid("matrix", &called.json());
     }
     let home = lifeboat.home.path();
+    assert!(home.join("first.prom").exists() && home.join("second.prom").exists());
     let merged = lifeboat
         .call(&[
-            "drill", "merge", "first", "second", "--out", "all", "--json",
+            "drill",
+            "merge",
+            "first",
+            "second",
+            "--out",
+            "all",
+            "--json",
+            "--metrics",
+            "all.prom",
         ])
         .expect_code(0);
     let cell = |name: &str, version: &str| (name.to_owned(), version.to_owned(), 1, 1);
@@ -89,6 +99,9 @@ fn a_matrix_is_run_once_resumed_in_parts_and_merged() {
     let mut found = entries(&home.join("all"));
     found.sort();
     assert_eq!(found, written);
+    let metrics = fs::read_to_string(home.join("all.prom")).unwrap();
+    let held = metrics.matches("verdict=\"held\"} 1.0").count();
+    assert!(held == 4 && metrics.ends_with("# EOF\n"), "{metrics}");
     let markdown = fs::read_to_string(home.join("all/matrix.md")).unwrap();
     assert!(markdown.contains("| one   | M2      | held "), "{markdown}");
 
@@ -121,6 +134,10 @@ fn what_is_wrong_with_a_matrix_is_told_before_anything_runs() {
         (
             &["--against", "nothing.json"],
             "nothing.json: this is no matrix",
+        ),
+        (
+            &["--metrics", "no/such/file.prom"],
+            "can't write no/such/file.prom",
         ),
     ];
     for (arguments, expected) in wrong {

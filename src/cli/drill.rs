@@ -170,6 +170,11 @@ pub struct DrillMatrix {
     /// Mark what has changed since an earlier matrix
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
+    /// Write the last run of every cell as OpenMetrics text, for a collector that reads files
+    ///
+    /// The file is replaced as a whole, and readable by everybody.
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
     /// Print the table as JSON
     #[arg(long)]
     pub json: bool,
@@ -194,6 +199,11 @@ pub struct DrillMerge {
     /// Mark what has changed since an earlier matrix
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
+    /// Write the last run of every cell as OpenMetrics text, for a collector that reads files
+    ///
+    /// The file is replaced as a whole, and readable by everybody.
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
     /// Print the table as JSON
     #[arg(long)]
     pub json: bool,

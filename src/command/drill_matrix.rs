@@ -9,12 +9,13 @@ use lifeboat_harness::{Runtime, ServerBinary, parse_version};
 use semver::Version;
 
 use super::drilling::{Runner, choose, exit_of, find_binary, find_engine, is_runnable};
+use super::reports::{ReportFiles, Texts};
 use super::{Failure, Outcome};
 use crate::cli::{DrillMatrix, ServerChoice};
 use crate::exit::Exit;
 use crate::judge::RunRecord;
 use crate::matrix::{Done, Partition, Planned, Results, ResultsError, Table, plan};
-use crate::report::{matrix_markdown, matrix_text, runs_as_junit};
+use crate::report::{matrix_markdown, matrix_text, runs_as_junit, runs_as_metrics, runs_markdown};
 use crate::ui;
 
 /// The table, for tools.
@@ -35,6 +36,7 @@ pub(super) async fn run(options: DrillMatrix) -> Outcome {
         .parse()
         .map_err(|text: String| Failure::new(Exit::Usage, text))?;
     let earlier = options.against.as_deref().map(read_table).transpose()?;
+    let metrics = ReportFiles::metrics(options.metrics.as_deref())?;
     let runtime: Runtime = options.runtime.parse()?;
     find_engine(runtime).await?;
     let servers = find_servers(&versions, options.offline).await?;
@@ -89,7 +91,13 @@ pub(super) async fn run(options: DrillMatrix) -> Outcome {
         ui::say("this part has nothing to run");
         return Ok(Exit::Done);
     }
-    conclude(&results, earlier.as_ref(), Some(&options.out), options.json)
+    let told = Told {
+        earlier: earlier.as_ref(),
+        out: Some(&options.out),
+        metrics,
+        as_json: options.json,
+    };
+    conclude(&results, told)
 }
 
 async fn run_one<'a>(
@@ -106,30 +114,40 @@ async fn run_one<'a>(
     Ok((one, key, runner.run(&one.source, server, &name).await?))
 }
 
+/// How a table is told.
+pub(super) struct Told<'a> {
+    /// What changes are marked against.
+    pub(super) earlier: Option<&'a Table>,
+    /// The directory of its files.
+    pub(super) out: Option<&'a Path>,
+    pub(super) metrics: ReportFiles,
+    pub(super) as_json: bool,
+}
+
 /// Writes the table wherever it is wanted, and says how to exit.
-pub(super) fn conclude(
-    results: &Results,
-    earlier: Option<&Table>,
-    out: Option<&Path>,
-    as_json: bool,
-) -> Outcome {
+pub(super) fn conclude(results: &Results, told: Told<'_>) -> Outcome {
     let table = Table::of(results.runs());
     let runs: Vec<RunRecord> = results.runs().map(|(_, run)| run.clone()).collect();
-    if let Some(out) = out {
+    if let Some(out) = told.out {
         fs::create_dir_all(out)?;
         let junit = runs_as_junit(&runs).map_err(|error| Failure::new(Exit::Unexpected, error))?;
         let json = serde_json::to_string_pretty(&table)?;
-        let markdown = matrix_markdown(&table, earlier);
+        let markdown = matrix_markdown(&table, told.earlier);
         for (name, text) in [(TABLE, json), (MARKDOWN, markdown), (JUNIT, junit)] {
             fs::write(out.join(name), text)?;
         }
     }
-    let text = if as_json {
+    let text = if told.as_json {
         serde_json::to_string_pretty(&table)?
     } else {
-        matrix_text(&table, earlier)
+        matrix_text(&table, told.earlier)
     };
     ui::print(&text)?;
+    told.metrics.write(|| Texts {
+        junit: runs_as_junit(&runs),
+        markdown: runs_markdown(&runs),
+        metrics: runs_as_metrics(&runs),
+    })?;
     Ok(exit_of(&runs))
 }
 

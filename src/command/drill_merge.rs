@@ -5,7 +5,8 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::drill_matrix::{conclude, read_table};
+use super::drill_matrix::{Told, conclude, read_table};
+use super::reports::ReportFiles;
 use super::{Failure, Outcome};
 use crate::cli::DrillMerge;
 use crate::matrix::{Results, Table};
@@ -13,6 +14,7 @@ use crate::scenario::Catalog;
 
 pub(super) fn run(options: &DrillMerge) -> Outcome {
     let earlier = options.against.as_deref().map(read_table).transpose()?;
+    let metrics = ReportFiles::metrics(options.metrics.as_deref())?;
     let mut results = Results::merge(&options.directories)?;
     results.expect_what_is_known(Catalog::built_in()?.all());
     if let Some(file) = &options.record {
@@ -24,12 +26,13 @@ pub(super) fn run(options: &DrillMerge) -> Outcome {
         };
         write_record(file, &kept.without_evidence())?;
     }
-    conclude(
-        &results,
-        earlier.as_ref(),
-        options.out.as_deref(),
-        options.json,
-    )
+    let told = Told {
+        earlier: earlier.as_ref(),
+        out: options.out.as_deref(),
+        metrics,
+        as_json: options.json,
+    };
+    conclude(&results, told)
 }
 
 /// Writes a table to be kept, a drill a line, so that changes can be read. It may be the only copy of

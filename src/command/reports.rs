@@ -43,6 +43,14 @@ impl ReportFiles {
         })
     }
 
+    /// Makes the file of metrics alone, where the others have their places.
+    pub(super) fn metrics(path: Option<&Path>) -> Result<Self, Failure> {
+        Self::create(&Reports {
+            metrics: path.map(Path::to_owned),
+            ..Reports::default()
+        })
+    }
+
     /// Writes what was asked for.
     pub(super) fn write(self, texts: impl FnOnce() -> Texts) -> Result<(), Failure> {
         let Self {
