@@ -35,7 +35,12 @@ struct Beginning {
 
 /// The page.
 pub(super) fn page(run: &RunEvidence) -> Markup {
-    let beginning = beginning(&run.events);
+    let mut beginning = beginning(&run.events);
+    if beginning.scenario.is_empty() {
+        // A ledger without its first event has at least a place.
+        let name = run.directory.file_name().unwrap_or_default();
+        beginning.scenario = name.to_string_lossy().into_owned();
+    }
     let lost = run.scenario.as_ref().map(|scenario| scenario.expect.lost);
     let timeline = Timeline::of(&run.events, lost);
     let seen = Seen::of(&run.events, timeline.end);

@@ -27,6 +27,10 @@ pub(super) fn section(table: &Table) -> Markup {
         @if table.servers.len() > 1 {
             section id="changes" {
                 h2 { "From one version to the next" }
+                p .quiet {
+                    "Drills with another verdict, or whose median recovery takes twice as long, or half, and five seconds more or less. "
+                    "What was seen in few runs may be chance."
+                }
                 @for pair in table.servers.windows(2) {
                     @if let [then, now] = pair { (between(table, &then.version, &now.version)) }
                 }

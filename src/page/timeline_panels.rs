@@ -59,13 +59,19 @@ fn seen_panels(frame: &Frame, seen: &Seen) -> Markup {
         ("absent", "no leader"),
         ("unknown", "several say so: all but one are cut off"),
     ];
+    let states = [
+        ("running", "runs"),
+        ("unknown", "does not answer"),
+        ("lag", "paused"),
+        ("absent", "stopped"),
+    ];
     let behind = [("lag", "sequences behind"), ("there", "a replica is there")];
     html! {
         (panel("Who leads", &legend(&leads), &seen_charts::leaders(frame, seen)))
         @if !seen.lags.is_empty() {
             (panel("Replicas behind the furthest", &legend(&behind), &seen_charts::lags(frame, seen)))
         }
-        (panel("Nodes", &html! {}, &seen_charts::states(frame, seen)))
+        (panel("Nodes", &legend(&states), &seen_charts::states(frame, seen)))
     }
 }
 
