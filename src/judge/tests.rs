@@ -208,7 +208,27 @@ fn kinds(judgement: &Judgement) -> Vec<FindingKind> {
 fn same(_: &mut Vec<Fingerprint>) {}
 
 fn judged(lost: LossScope, story: &mut Story, replicas: &[Change]) -> Judgement {
-    judge(&rules(lost, replicas.len()), &story.end(replicas))
+    let (rules, events) = (rules(lost, replicas.len()), story.end(replicas));
+    let judgement = judge(&rules, &events);
+    expect_the_same_losses(&rules, &events, &judgement);
+    judgement
+}
+
+/// The lost messages that are told one by one are those that are counted, of the same shapes.
+fn expect_the_same_losses(rules: &Rules, events: &[Stamped], judgement: &Judgement) {
+    use FindingKind::{LostHead, LostHole, LostTail};
+    let told: Vec<_> = losses(rules, events)
+        .into_iter()
+        .flat_map(|one| one.lost)
+        .collect();
+    assert_eq!(told.len() as u64, judgement.figures.lost, "{told:?}");
+    let wrong = told.iter().filter(|one| !one.is_allowed);
+    let shapes: BTreeSet<_> = wrong.map(|one| one.shape).collect();
+    let found: BTreeSet<_> = kinds(judgement)
+        .into_iter()
+        .filter(|kind| [LostHead, LostHole, LostTail].contains(kind))
+        .collect();
+    assert_eq!(shapes, found, "{told:?}");
 }
 
 #[test]
