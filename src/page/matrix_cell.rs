@@ -5,7 +5,7 @@ use plotters::element::PathElement;
 use plotters::prelude::{Circle, Rectangle};
 
 use super::ink::{Canvas, Drawn, Ink, svg};
-use super::words::{class, date, float, name, number, seconds, sign};
+use super::words::{class, float, minute, name, number, seconds, sign};
 use crate::matrix::{Brief, Cell, Range, Row};
 use crate::model::Verdict;
 
@@ -158,7 +158,7 @@ pub(super) fn history(version: &str, cell: &Cell) -> Markup {
             @if cell.history.is_empty() { p .quiet { "Its runs are not told one by one." } }
             @else {
                 div .scroll { table {
-                    thead { tr { th { "run" } th { "verdict" } th .right { "recovery" } th .right { "outage" } th .right { "lost" } } }
+                    thead { tr { th { "run (UTC)" } th { "verdict" } th .right { "recovery" } th .right { "outage" } th .right { "lost" } } }
                     tbody { @for run in &cell.history[left_out..] { (run_row(run)) } }
                 } }
             }
@@ -172,7 +172,7 @@ fn run_row(run: &Brief) -> Markup {
     let by: Vec<_> = run.broken_by.iter().map(|kind| name(*kind)).collect();
     html! {
         tr {
-            td .nowrap { (date(&run.at).trim_end_matches(" UTC")) }
+            td { (minute(&run.at)) }
             td { (sign(run.verdict)) " " (run.verdict) @if !by.is_empty() { ": " (by.join(", ")) } }
             td .right .nowrap { (time(run.recovery_seconds)) }
             td .right .nowrap { (time(run.write_outage_seconds)) }

@@ -2,6 +2,7 @@
 //! seen it before.
 
 use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
@@ -58,6 +59,16 @@ pub(super) fn parsed(rfc3339: &str) -> Option<OffsetDateTime> {
 /// The same to the second, for people; what can't be read is shown as it is.
 pub(super) fn date(rfc3339: &str) -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
+    in_utc(rfc3339, format)
+}
+
+/// The same to the minute, where there is little room.
+pub(super) fn minute(rfc3339: &str) -> String {
+    let format = format_description!("[year]-[month]-[day] [hour]:[minute]");
+    in_utc(rfc3339, format)
+}
+
+fn in_utc(rfc3339: &str, format: &[BorrowedFormatItem<'_>]) -> String {
     let formatted = parsed(rfc3339)
         .and_then(|time| time.checked_to_offset(time::UtcOffset::UTC))
         .and_then(|time| time.format(format).ok());
@@ -193,6 +204,7 @@ mod tests {
             date("2026-11-27T01:36:37.5+01:00"),
             "2026-11-27 00:36:37 UTC"
         );
+        assert_eq!(minute("2026-11-27T01:36:37.5+01:00"), "2026-11-27 00:36");
         assert_eq!(date("yesterday"), "yesterday");
         assert_eq!(seconds(f64::NAN), "NaN s");
     }
