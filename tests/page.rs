@@ -221,6 +221,19 @@ fn a_run_that_held_is_shown_from_its_evidence() {
     );
     assert!(!page.contains("these lost is not known"));
 
+    // A matrix that was interrupted has runs, the last of which may be half, and no table.
+    let line = json!({
+        "scenario": "short", "scenario_digest": "", "server": "2.15.1", "server_sha256": "",
+        "runtime": "process", "round": 1, "about": "what it shows", "run": record,
+    });
+    fs::create_dir(lifeboat.home.path().join("matrix")).unwrap();
+    lifeboat.scenario("matrix/results.jsonl", &format!("{line}\n{{\"scen"));
+    let (_, matrix) = report(&lifeboat, &lifeboat.home.path().join("matrix"));
+    expect_all(
+        &matrix,
+        &["1 drill on 1 nats-server version", "what it shows"],
+    );
+
     // A ledger of an earlier version has no observations.
     let ledger = directory.join("ledger.jsonl");
     let text = fs::read_to_string(&ledger).unwrap();
