@@ -128,6 +128,7 @@ impl RestoreSummary {
 ///
 /// # Errors
 /// [`BackupError::StreamExists`] when the name is taken, without touching anything;
+/// [`BackupError::RestoredByAnother`] when somebody restores it at the same time;
 /// [`BackupError::Refused`] with everything that stands against it;
 /// [`BackupError::Interrupted`] when it was stopped.
 pub async fn restore_stream(
@@ -266,6 +267,12 @@ impl Work<'_> {
         stop: impl Future<Output = ()>,
     ) -> Result<Compared> {
         let connection = self.connection;
+        let claiming = format!("claiming the name {}", self.plan.stream);
+        let claimed = connection.claim(&self.plan.stream).await;
+        let Some(_claim) = claimed.map_err(BackupError::request(claiming))? else {
+            let stream = self.plan.stream.clone();
+            return Err(BackupError::RestoredByAnother { stream });
+        };
         let mark = Mark::prepare(connection, &self.plan.config).await?;
         let config = mark.put_on(&self.plan.named_config());
         // Its answer is awaited, whatever happens: without it nobody knows whose the name is.

@@ -282,6 +282,7 @@ fn exit_of_backup(error: &BackupError) -> Exit {
     match error {
         BackupError::TargetExists { .. }
         | BackupError::StreamExists { .. }
+        | BackupError::RestoredByAnother { .. }
         | BackupError::Unfinished { .. }
         | BackupError::InUse { .. }
         | BackupError::StreamsExist { .. }

@@ -38,8 +38,12 @@ impl Connection {
     /// # Errors
     /// When the connection is gone.
     pub async fn presence(&self) -> Result<Presence> {
+        self.presence_at(self.client().new_inbox()).await
+    }
+
+    /// Begins to answer on a subject.
+    pub(super) async fn presence_at(&self, subject: String) -> Result<Presence> {
         let client = self.client().clone();
-        let subject = client.new_inbox();
         let lost = |error: String| RequestError::disconnected("presence", &error);
         let mut asked = client
             .subscribe(subject.clone())
