@@ -8,8 +8,11 @@ pub mod command;
 pub mod exit;
 pub mod ui;
 
-pub mod drill;
 pub mod report;
+
+pub mod lab;
+
+pub mod drill;
 
 pub mod rehearsal;
 

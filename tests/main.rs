@@ -15,6 +15,7 @@ mod connect;
 mod containers;
 mod docs;
 mod drills;
+mod lab;
 mod leaks;
 mod matrix;
 mod properties;

@@ -1,7 +1,8 @@
 //! What a drill tells while it runs.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::ledger::{Event, StepEnd};
 
@@ -75,5 +76,75 @@ impl Tally {
 
     pub(super) fn add_delivered(&self, count: usize) {
         self.delivered.fetch_add(count as u64, Ordering::Relaxed);
+    }
+}
+
+/// Over how long a rate is measured.
+const RATE_OVER: Duration = Duration::from_secs(2);
+/// How much closer looks add nothing.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How fast a tally grows, over the last two seconds. It has to be looked at all the time: when nothing is
+/// acknowledged any more, nobody else tells.
+#[derive(Debug, Default)]
+pub struct Rates {
+    /// When it was looked at, and what was acknowledged and delivered by then; oldest first.
+    looks: VecDeque<(Instant, u64, u64)>,
+}
+
+impl Rates {
+    /// Looks, and tells how many messages are acknowledged and delivered a second.
+    pub fn look(&mut self, now: Instant, tally: &Tally) -> (f64, f64) {
+        let (acknowledged, delivered) = (tally.acknowledged(), tally.delivered());
+        let is_due = |(last, ..): &(Instant, u64, u64)| now.duration_since(*last) >= LOOK_EVERY;
+        if self.looks.back().is_none_or(is_due) {
+            self.looks.push_back((now, acknowledged, delivered));
+        }
+        // One look is older than that: it is what the others are compared with.
+        while self
+            .looks
+            .get(1)
+            .is_some_and(|(at, ..)| now.duration_since(*at) >= RATE_OVER)
+        {
+            self.looks.pop_front();
+        }
+        let Some((since, acknowledged_then, delivered_then)) = self.looks.front() else {
+            return (0.0, 0.0);
+        };
+        let seconds = now.duration_since(*since).as_secs_f64();
+        if seconds < LOOK_EVERY.as_secs_f64() {
+            return (0.0, 0.0);
+        }
+        // More than two to the 52nd messages is more than anybody publishes here.
+        #[expect(clippy::cast_precision_loss, reason = "see above")]
+        let rate = |now: u64, then: u64| now.saturating_sub(then) as f64 / seconds;
+        (
+            rate(acknowledged, *acknowledged_then),
+            rate(delivered, *delivered_then),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_falls_to_nothing_when_nothing_comes_any_more() {
+        let (mut rates, tally, began) = (Rates::default(), Tally::default(), Instant::now());
+        let mut last = (0.0, 0.0);
+        for tenths in 0..20 {
+            last = rates.look(began + Duration::from_millis(tenths * 100), &tally);
+            for _ in 0..10 {
+                tally.add_acknowledged();
+            }
+            tally.add_delivered(5);
+        }
+        assert!((last.0 - 100.0).abs() < 1.0, "{last:?}");
+        assert!((last.1 - 50.0).abs() < 1.0, "{last:?}");
+        for tenths in 20..45 {
+            last = rates.look(began + Duration::from_millis(tenths * 100), &tally);
+        }
+        assert_eq!(last, (0.0, 0.0));
     }
 }

@@ -127,7 +127,9 @@ impl Watcher for OneDrill {
         let (mark, words) = match end {
             StepEnd::Done => (style("✓").green(), format!("{:.1} s", took.as_secs_f64())),
             StepEnd::Broken { reason } => (style("✗").red(), reason.clone()),
-            StepEnd::Impossible { reason } => (style("?").yellow(), reason.clone()),
+            StepEnd::Impossible { reason } | StepEnd::Withdrawn { reason } => {
+                (style("?").yellow(), reason.clone())
+            }
         };
         let (name, doing) = (style(&self.name).dim(), self.doing().clone());
         self.line(&format!("  {mark} {name} {doing} {}", style(&words).dim()));

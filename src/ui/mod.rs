@@ -1,6 +1,7 @@
 //! The only code that prints: data to standard output, everything else to standard error.
 
 mod drill;
+mod panel;
 mod rehearsal;
 mod transfer;
 
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use crate::exit::Exit;
 
 pub use drill::DrillProgress;
+pub use panel::Panel;
 pub use rehearsal::RehearsalProgress;
 pub use transfer::{AccountBars, TransferProgress};
 

@@ -1,0 +1,98 @@
+//! How a lab is: what can be seen of its cluster, its load and its steps at one moment.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::{Observation, StepEnd};
+
+/// A lab at one moment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LabStatus {
+    /// Its name.
+    pub name: String,
+    /// The server's version.
+    pub server: String,
+    /// Where its nodes run.
+    pub runtime: String,
+    /// Addresses for clients, one per node.
+    pub urls: Vec<String>,
+    /// The user of the account with JetStream.
+    pub user: String,
+    /// The password.
+    pub password: String,
+    /// The user of the system account.
+    pub system_user: String,
+    /// The password.
+    pub system_password: String,
+    /// What `XDG_CONFIG_HOME` has to be for the `nats` CLI to find a context for this lab, selected.
+    pub nats_config_home: PathBuf,
+    /// The number of the process behind it.
+    pub process: u32,
+    /// Where what happens is written down.
+    pub evidence: PathBuf,
+    /// Seconds since it was ready.
+    pub up_seconds: f64,
+    /// What nodes say of themselves.
+    pub seen: Observation,
+    /// The load.
+    pub load: LoadStatus,
+    /// The streams.
+    pub streams: Vec<StreamStatus>,
+    /// The latest fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<FaultStatus>,
+    /// Every step that was asked for.
+    pub steps: Vec<StepStatus>,
+    /// The scenario's own steps that are yet to come.
+    pub planned: Vec<String>,
+}
+
+/// What is published and consumed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct LoadStatus {
+    /// Messages acknowledged a second, over the last seconds.
+    pub acknowledged_per_second: f64,
+    /// Messages delivered to consumers a second, over the last seconds.
+    pub delivered_per_second: f64,
+    /// Messages acknowledged by a stream.
+    pub acknowledged: u64,
+    /// Messages refused.
+    pub refused: u64,
+    /// Messages whose fate was not told.
+    pub unknown: u64,
+    /// Messages delivered to consumers.
+    pub delivered: u64,
+}
+
+/// A stream that is published to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamStatus {
+    /// The stream.
+    pub stream: String,
+    /// How many messages it has acknowledged.
+    pub acknowledged: u64,
+    /// At least so many of them are not there, by its leader's count; not told without a leader, and of
+    /// a stream that drops messages by itself.
+    pub missing: Option<u64>,
+}
+
+/// A fault.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FaultStatus {
+    /// What it was.
+    pub what: String,
+    /// The node that it hit.
+    pub node: String,
+    /// Seconds since then.
+    pub seconds_ago: f64,
+}
+
+/// A step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepStatus {
+    /// The step, as it was typed.
+    pub text: String,
+    /// How it ended; nothing while it is under way.
+    pub end: Option<StepEnd>,
+}
