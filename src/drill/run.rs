@@ -218,7 +218,6 @@ impl Stage<'_> {
         for stream in &scenario.streams {
             make_stream(&set.asking, stream).await?;
         }
-        ledger.record(Event::Ready);
         let recorder = Recorder {
             clients: Clients::new(set),
             ledger: Arc::clone(ledger),
@@ -226,6 +225,7 @@ impl Stage<'_> {
             watcher: Arc::clone(&watcher),
             seed,
         };
+        recorder.record(Event::Ready);
         let publishers: Vec<_> = scenario
             .streams
             .iter()
