@@ -22,3 +22,4 @@ mod properties;
 mod rehearsal;
 mod structure;
 mod support;
+mod terminal;

@@ -1,12 +1,12 @@
 //! What a lab hears of its own drill: passed on to everybody who talks to it, and remembered for those who
 //! ask how it is.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{broadcast, watch};
 
-use super::status::{FaultStatus, LabStatus, LoadStatus, StepStatus, StreamStatus};
+use super::status::{FaultStatus, LabStatus, StepStatus, StreamStatus};
 use super::talk::Answer;
 use crate::drill::{LabView, Rates, Tally, Watcher};
 use crate::ledger::{Event, FaultKind, Observation, StepEnd};
@@ -78,8 +78,7 @@ impl Bell {
         let view = self.view.borrow().clone();
         let access = view.access?;
         let mut heard = self.heard();
-        let (acknowledged_per_second, delivered_per_second) =
-            heard.rates.look(Instant::now(), &view.tally);
+        let load = heard.rates.look(Instant::now(), &view.tally);
         let missing_of = |stream: &str| {
             let found = heard.missing.iter().find(|(name, _)| name == stream);
             found.and_then(|(_, missing)| *missing)
@@ -101,14 +100,7 @@ impl Bell {
             evidence: view.evidence,
             up_seconds: heard.ready_at.map_or(0.0, |at| at.elapsed().as_secs_f64()),
             seen: heard.seen.clone(),
-            load: LoadStatus {
-                acknowledged_per_second,
-                delivered_per_second,
-                acknowledged: view.tally.acknowledged(),
-                refused: view.tally.refused(),
-                unknown: view.tally.unknown(),
-                delivered: view.tally.delivered(),
-            },
+            load,
             streams: view
                 .streams
                 .iter()
@@ -178,7 +170,7 @@ impl Watcher for Bell {
         });
     }
 
-    fn tally(&self, _tally: &Tally) {}
+    fn tally(&self, _tally: &Arc<Tally>) {}
 
     #[expect(
         clippy::wildcard_enum_match_arm,

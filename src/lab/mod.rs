@@ -12,5 +12,5 @@ mod talk;
 pub use call::{Call, CallError};
 pub use place::{LabPlace, PlaceError};
 pub use serve::{ServeError, Served, serve};
-pub use status::{FaultStatus, LabStatus, LoadStatus, StepStatus, StreamStatus};
+pub use status::{FaultStatus, LabStatus, StepStatus, StreamStatus};
 pub use talk::{Answer, Question};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::{Observation, StepEnd};
+use crate::ledger::{LoadSeen, Observation, StepEnd};
 
 /// A lab at one moment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ pub struct LabStatus {
     /// What nodes say of themselves.
     pub seen: Observation,
     /// The load.
-    pub load: LoadStatus,
+    pub load: LoadSeen,
     /// The streams.
     pub streams: Vec<StreamStatus>,
     /// The latest fault.
@@ -46,23 +46,6 @@ pub struct LabStatus {
     pub steps: Vec<StepStatus>,
     /// The scenario's own steps that are yet to come.
     pub planned: Vec<String>,
-}
-
-/// What is published and consumed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct LoadStatus {
-    /// Messages acknowledged a second, over the last seconds.
-    pub acknowledged_per_second: f64,
-    /// Messages delivered to consumers a second, over the last seconds.
-    pub delivered_per_second: f64,
-    /// Messages acknowledged by a stream.
-    pub acknowledged: u64,
-    /// Messages refused.
-    pub refused: u64,
-    /// Messages whose fate was not told.
-    pub unknown: u64,
-    /// Messages delivered to consumers.
-    pub delivered: u64,
 }
 
 /// A stream that is published to.

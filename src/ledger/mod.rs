@@ -10,4 +10,4 @@ pub use bucket::{BucketObject, BucketValue};
 pub use event::{AckOutcome, Event, LossScope, PublishOutcome, Stamped, StepEnd};
 pub use fault::FaultKind;
 pub use file::{Ledger, LedgerError, read_ledger};
-pub use observation::{NodeSeen, NodeStatus, Observation, ReplicaSeen, StreamSeen};
+pub use observation::{LoadSeen, NodeSeen, NodeStatus, Observation, ReplicaSeen, StreamSeen};

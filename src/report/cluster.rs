@@ -1,16 +1,65 @@
-//! A look at a cluster in a few lines: who runs, who leads, and what each replica holds.
+//! A look at a cluster and its load in a few lines: who runs, who leads, what each replica holds, what is
+//! published and consumed.
 
-use crate::ledger::{NodeStatus, Observation, ReplicaSeen, StreamSeen};
+use crate::ledger::{LoadSeen, NodeStatus, Observation, ReplicaSeen, StreamSeen};
 
 /// What separates nodes.
 const BETWEEN: &str = " · ";
 
-/// A line for the nodes, and one for each stream, each with what it is about before it.
-pub fn cluster_lines(seen: &Observation) -> Vec<(String, String)> {
-    let mut lines = vec![(String::from("nodes"), nodes(seen))];
+/// A line, and what it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    label: String,
+    text: String,
+}
+
+impl Row {
+    /// A line about something.
+    pub fn new(label: &str, text: String) -> Self {
+        Self {
+            label: label.to_owned(),
+            text,
+        }
+    }
+
+    /// How wide the labels of these lines are, and at least so wide.
+    pub fn label_width(rows: &[Self], least: usize) -> usize {
+        let widths = rows.iter().map(|row| row.label.chars().count());
+        widths.max().unwrap_or(0).max(least)
+    }
+
+    /// The line, with its label so wide.
+    pub fn line(&self, width: usize) -> String {
+        format!("{:<width$}  {}", self.label, self.text)
+    }
+}
+
+/// A line for the nodes, and one for each stream.
+pub fn cluster_rows(seen: &Observation) -> Vec<Row> {
+    let mut rows = vec![Row::new("nodes", nodes(seen))];
     let streams = seen.streams.iter();
-    lines.extend(streams.map(|stream| (stream.stream.clone(), replicas(stream))));
-    lines
+    rows.extend(streams.map(|stream| Row::new(&stream.stream, replicas(stream))));
+    rows
+}
+
+/// What is published and consumed: now, and so far.
+pub fn load_rows(load: &LoadSeen) -> [Row; 2] {
+    [
+        Row::new(
+            "load",
+            format!(
+                "{:.0}/s acknowledged, {:.0}/s delivered",
+                load.acknowledged_per_second, load.delivered_per_second
+            ),
+        ),
+        Row::new(
+            "so far",
+            format!(
+                "{} acknowledged, {} refused, {} unknown, {} delivered",
+                load.acknowledged, load.refused, load.unknown, load.delivered
+            ),
+        ),
+    ]
 }
 
 fn nodes(seen: &Observation) -> String {
@@ -80,16 +129,13 @@ mod tests {
                 replicas: vec![replica("n1", true, 12), replica("n3", false, 10)],
             }],
         };
-        let lines = cluster_lines(&seen);
-        assert_eq!(lines[0].1, "n1 (meta leader) · n2 stopped · n3");
+        let lines = cluster_rows(&seen);
+        assert_eq!(lines[0].text, "n1 (meta leader) · n2 stopped · n3");
         assert_eq!(
-            lines[1],
-            (
-                String::from("ORDERS"),
-                String::from("n1 12 leader · n3 10 (2 behind)")
-            )
+            lines[1].line(8),
+            "ORDERS    n1 12 leader · n3 10 (2 behind)"
         );
         seen.streams[0].replicas.remove(0);
-        assert_eq!(cluster_lines(&seen)[1].1, "n3 10 · no leader");
+        assert_eq!(cluster_rows(&seen)[1].text, "n3 10 · no leader");
     }
 }

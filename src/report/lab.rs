@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::cluster::cluster_lines;
+use super::cluster::{Row, cluster_rows, load_rows};
 use crate::lab::{LabStatus, StepStatus, StreamStatus};
 use crate::ledger::StepEnd;
 
@@ -13,7 +13,6 @@ const LABEL_WIDTH: usize = 8;
 
 /// How a lab is.
 pub fn lab_text(status: &LabStatus) -> String {
-    let load = &status.load;
     let mut lines = vec![format!(
         "lab `{}` · nats-server {} · {} · up for {}",
         status.name,
@@ -21,38 +20,19 @@ pub fn lab_text(status: &LabStatus) -> String {
         status.runtime,
         humantime::format_duration(Duration::from_secs(whole(status.up_seconds)))
     )];
-    let mut rows = cluster_lines(&status.seen);
+    let mut rows = cluster_rows(&status.seen);
     if !status.streams.is_empty() {
-        rows.push(row(
-            "load",
-            format!(
-                "{:.0}/s acknowledged, {:.0}/s delivered",
-                load.acknowledged_per_second, load.delivered_per_second
-            ),
-        ));
-        rows.push(row(
-            "so far",
-            format!(
-                "{} acknowledged, {} refused, {} unknown, {} delivered",
-                load.acknowledged, load.refused, load.unknown, load.delivered
-            ),
-        ));
+        rows.extend(load_rows(&status.load));
         let missing: Vec<_> = status.streams.iter().map(missing).collect();
-        rows.push(row("missing", missing.join(", ")));
+        rows.push(Row::new("missing", missing.join(", ")));
     }
     if let Some(fault) = &status.fault {
         let ago = fault.seconds_ago;
-        rows.push(row(
-            "fault",
-            format!("{} of {}, {ago:.1} s ago", fault.what, fault.node),
-        ));
+        let text = format!("{} of {}, {ago:.1} s ago", fault.what, fault.node);
+        rows.push(Row::new("fault", text));
     }
-    let width = rows.iter().map(|(label, _)| label.chars().count());
-    let width = width.max().unwrap_or(0).max(LABEL_WIDTH);
-    lines.extend(
-        rows.iter()
-            .map(|(label, text)| format!("  {label:<width$}  {text}")),
-    );
+    let width = Row::label_width(&rows, LABEL_WIDTH);
+    lines.extend(rows.iter().map(|row| format!("  {}", row.line(width))));
     let earlier = status.steps.len().saturating_sub(LATEST_STEPS);
     if earlier > 0 {
         lines.push(format!("  … {earlier} earlier steps"));
@@ -87,10 +67,6 @@ pub fn lab_welcome(status: &LabStatus) -> String {
         ),
     ]
     .join("\n")
-}
-
-fn row(label: &str, text: String) -> (String, String) {
-    (label.to_owned(), text)
 }
 
 fn missing(stream: &StreamStatus) -> String {

@@ -19,7 +19,7 @@ pub use account::{account_text, account_verification_json, account_verification_
 pub use audit::{AuditView, audit_json, audit_text};
 pub use backup::{info_json, info_text, message_line, verification_json, verification_text};
 pub use catalogue::catalogue;
-pub use cluster::cluster_lines;
+pub use cluster::{Row, cluster_rows, load_rows};
 pub use json::{RunDocument, RunsDocument, runs_as_json};
 pub use junit::runs_as_junit;
 pub use lab::{lab_text, lab_welcome};

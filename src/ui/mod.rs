@@ -1,5 +1,6 @@
 //! The only code that prints: data to standard output, everything else to standard error.
 
+mod board;
 mod drill;
 mod panel;
 mod rehearsal;
