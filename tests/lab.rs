@@ -160,10 +160,11 @@ async fn what_makes_no_sense_is_told_and_is_no_part_of_the_verdict() {
     let _started = other(&["start", "n2"]).expect_code(0);
     let _whole = other(&["wait", "ORDERS"]).expect_code(0);
     let _cut = other(&["cut", "n1", "--clients"]).expect_code(0);
+    let _delayed = other(&["delay", "n1", "n3", "--by", "5ms"]).expect_code(0);
     let _healed = other(&["heal"]).expect_code(0);
     let _any = other(&["step", "step_down = { stream = \"ORDERS\" }"]).expect_code(0);
     let steps = other(&["status", "--json"]).expect_code(0).json();
-    assert_eq!(steps["steps"].as_array().unwrap().len(), 9, "{steps}");
+    assert_eq!(steps["steps"].as_array().unwrap().len(), 10, "{steps}");
     let history = other(&["history"]).expect_code(0).stdout;
     assert!(history.contains("# Not carried out: kill"), "{history}");
     assert!(history.contains("wipe = {"), "{history}");

@@ -269,10 +269,22 @@ impl Work<'_> {
         let connection = self.connection;
         let claiming = format!("claiming the name {}", self.plan.stream);
         let claimed = connection.claim(&self.plan.stream).await;
-        let Some(_claim) = claimed.map_err(BackupError::request(claiming))? else {
+        let Some(claim) = claimed.map_err(BackupError::request(claiming))? else {
             let stream = self.plan.stream.clone();
             return Err(BackupError::RestoredByAnother { stream });
         };
+        let outcome = self.put_alone(outgoing, stop).await;
+        claim.release().await;
+        outcome
+    }
+
+    /// The same, when nobody else restores it.
+    async fn put_alone(
+        &self,
+        outgoing: Outgoing,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Compared> {
+        let connection = self.connection;
         let mark = Mark::prepare(connection, &self.plan.config).await?;
         let config = mark.put_on(&self.plan.named_config());
         // Its answer is awaited, whatever happens: without it nobody knows whose the name is.

@@ -33,8 +33,8 @@ pub(super) async fn run(verb: LabVerb) -> Outcome {
         LabVerb::Delay { network, by } => {
             over_network("delay", network, Some(("by", Value::from(by)))).await
         }
-        LabVerb::Heal { nodes, lab } => {
-            let named = (!nodes.is_empty()).then(|| ("node", Value::from(nodes)));
+        LabVerb::Heal { nodes: names, lab } => {
+            let named = (!names.is_empty()).then(|| ("node", nodes(names)));
             step(&lab, &written("heal", named)).await
         }
         LabVerb::Add(lab) => add(&lab).await,
@@ -100,14 +100,22 @@ async fn over_network(
     network: Network,
     more: Option<(&'static str, Value)>,
 ) -> Outcome {
-    let from = (!network.from.is_empty()).then(|| ("from", Value::from(network.from)));
+    let from = (!network.from.is_empty()).then(|| ("from", nodes(network.from)));
     let fields = [
-        Some(("node", Value::from(network.nodes))),
+        Some(("node", nodes(network.nodes))),
         from,
         Some(("clients", Value::from(network.clients))),
         more,
     ];
     step(&network.lab, &written(name, fields.into_iter().flatten())).await
+}
+
+/// One node, which then gets a name, or several.
+fn nodes(names: Vec<String>) -> Value {
+    match <[String; 1]>::try_from(names) {
+        Ok([name]) => Value::from(name),
+        Err(names) => Value::from(names),
+    }
 }
 
 /// A node that runs loses its server with its disk.

@@ -105,7 +105,7 @@ fn scenario(options: &LabUp) -> Result<(std::path::PathBuf, String), Failure> {
     let rate = options.rate.unwrap_or(RATE);
     write!(
         text,
-        "[load]\nrate = {rate}\n\n[expect]\nlost = \"nothing\"\n"
+        "[load]\nrate = {rate}\n\n[expect]\nlost = \"nothing\"\nmin_acknowledged = 1\n"
     )
     .map_err(|error| Failure::new(Exit::Unexpected, error))?;
     Ok((Path::new("lab up").to_owned(), text))

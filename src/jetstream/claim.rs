@@ -20,11 +20,18 @@ use super::presence::Presence;
 /// How long one's own word may take to come back. For a user who may not say it, it never does.
 const HEARD_WITHIN: Duration = Duration::from_secs(2);
 
-/// A name that is held until this is dropped.
+/// A name that is held until this is dropped, or a moment longer.
 #[derive(Debug)]
-pub struct Claim(
-    #[expect(dead_code, reason = "it is there, and that is all it does")] Option<Presence>,
-);
+pub struct Claim(Option<Presence>);
+
+impl Claim {
+    /// Gives the name up: who claims it next on this connection gets it.
+    pub async fn release(self) {
+        if let Some(presence) = self.0 {
+            presence.end().await;
+        }
+    }
+}
 
 /// Somebody who asks for a name.
 struct Asking {

@@ -231,6 +231,39 @@ async fn of_two_restores_at_once_one_wins_or_neither_and_the_name_is_free() {
     }
 }
 
+/// A server alone restores both of two at once, so they have to tell each other.
+#[tokio::test]
+async fn of_two_that_claim_a_name_at_most_one_gets_it() {
+    let world = World::start(1).await;
+    let other = world.connect().await;
+    let mut held = 0;
+    for round in 0..200 {
+        let name = format!("S{}", round % 3);
+        let (one, two) = tokio::join!(world.connection.claim(&name), other.claim(&name));
+        let (one, two) = (one.unwrap(), two.unwrap());
+        assert!(
+            one.is_none() || two.is_none(),
+            "both hold {name} in round {round}"
+        );
+        if one.is_some() || two.is_some() {
+            held += 1;
+            let late = [
+                world.connection.claim(&name).await,
+                other.claim(&name).await,
+            ];
+            assert!(late.iter().all(|late| late.as_ref().unwrap().is_none()));
+        }
+        for (connection, claim) in [(&world.connection, one), (&other, two)] {
+            if let Some(claim) = claim {
+                claim.release().await;
+                let again = connection.claim(&name).await.unwrap();
+                again.expect("it was given up").release().await;
+            }
+        }
+    }
+    assert!(held > 0, "nobody ever got a name");
+}
+
 /// Memory streams are in message archives alone.
 #[tokio::test]
 async fn a_memory_stream_comes_back_or_is_refused() {
