@@ -10,8 +10,11 @@ pub mod ui;
 
 pub mod page;
 
-pub mod drill;
 pub mod report;
+
+pub mod lab;
+
+pub mod drill;
 
 pub mod rehearsal;
 

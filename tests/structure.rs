@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the root crate, and the modules it may use. ARCHITECTURE.md shows the same.
-const MAY_USE: [(&str, &[&str]); 20] = [
+const MAY_USE: [(&str, &[&str]); 21] = [
     ("main", &["cli", "command"]),
     ("model", &[]),
     ("evidence", &[]),
@@ -28,6 +28,8 @@ const MAY_USE: [(&str, &[&str]); 20] = [
             "archive",
             "audit",
             "judge",
+            "lab",
+            "ledger",
             "matrix",
             "model",
             "offline",
@@ -50,6 +52,7 @@ const MAY_USE: [(&str, &[&str]); 20] = [
             "scenario",
         ],
     ),
+    ("lab", &["drill", "judge", "ledger", "scenario"]),
     (
         "rehearsal",
         &[

@@ -28,6 +28,15 @@ pub enum BackupError {
         /// The stream.
         stream: String,
     },
+    /// Somebody else restores the stream at this moment.
+    #[error(
+        "stream {stream} is being restored by somebody else at this moment; of two restores at once \
+         neither would be whole"
+    )]
+    RestoredByAnother {
+        /// The stream.
+        stream: String,
+    },
     /// Streams to restore exist.
     #[error(
         "these streams exist already: {streams}; leave them as they are (--if-exists skip), or put \

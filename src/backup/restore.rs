@@ -128,6 +128,7 @@ impl RestoreSummary {
 ///
 /// # Errors
 /// [`BackupError::StreamExists`] when the name is taken, without touching anything;
+/// [`BackupError::RestoredByAnother`] when somebody restores it at the same time;
 /// [`BackupError::Refused`] with everything that stands against it;
 /// [`BackupError::Interrupted`] when it was stopped.
 pub async fn restore_stream(
@@ -261,6 +262,24 @@ pub(super) struct Work<'a> {
 impl Work<'_> {
     /// Puts the stream where its name is free, and compares it.
     pub(super) async fn put(
+        &self,
+        outgoing: Outgoing,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Compared> {
+        let connection = self.connection;
+        let claiming = format!("claiming the name {}", self.plan.stream);
+        let claimed = connection.claim(&self.plan.stream).await;
+        let Some(claim) = claimed.map_err(BackupError::request(claiming))? else {
+            let stream = self.plan.stream.clone();
+            return Err(BackupError::RestoredByAnother { stream });
+        };
+        let outcome = self.put_alone(outgoing, stop).await;
+        claim.release().await;
+        outcome
+    }
+
+    /// The same, when nobody else restores it.
+    async fn put_alone(
         &self,
         outgoing: Outgoing,
         stop: impl Future<Output = ()>,

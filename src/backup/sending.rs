@@ -17,8 +17,9 @@ use crate::jetstream::{Connection, RequestError, RestoreTransfer, RestoreTuning,
 
 /// While a server loads what it was sent, that is told so often.
 const STILL_LOADING_EVERY: Duration = Duration::from_secs(15);
-/// JetStream's error number for a name in use.
-const NAME_IN_USE: u32 = 10130;
+/// JetStream's error numbers for a name in use: when a restore begins, and at its end when somebody
+/// took the name meanwhile.
+const NAME_IN_USE: [u32; 2] = [10130, 10058];
 
 /// Asks to restore, which takes the name.
 pub(super) async fn begin(
@@ -93,7 +94,10 @@ pub(super) async fn send(
 
 /// Tells a name that is taken from everything else the server may say.
 fn refused(stream: &str, doing: &str, error: RequestError) -> BackupError {
-    if error.err_code() == Some(NAME_IN_USE) {
+    if error
+        .err_code()
+        .is_some_and(|code| NAME_IN_USE.contains(&code))
+    {
         BackupError::StreamExists {
             stream: stream.to_owned(),
         }

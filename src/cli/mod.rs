@@ -5,6 +5,7 @@ mod changes;
 mod configuration;
 mod connect;
 mod drill;
+mod lab;
 mod names;
 mod offline;
 mod online;
@@ -22,6 +23,7 @@ pub use drill::{
     Drill, DrillBackup, DrillCatalogue, DrillLive, DrillMatrix, DrillMerge, DrillProve, DrillRun,
     Place, Rehearsing, ServerChoice,
 };
+pub use lab::{Lab, LabName, LabServe, LabUp, LabVerb, Network, OneNode};
 pub use names::Names;
 pub use offline::{Cat, Convert, Extract, Info, Verify};
 pub use online::{
@@ -62,6 +64,9 @@ pub enum Command {
     /// Drills: break real clusters, recover them, and judge what was lost
     #[command(subcommand)]
     Drill(Drill),
+    /// Labs: clusters that stay, to be broken and repaired by hand
+    #[command(subcommand)]
+    Lab(Box<Lab>),
     /// Server binaries, by version
     #[command(subcommand)]
     Servers(Servers),

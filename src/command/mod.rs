@@ -21,6 +21,12 @@ mod drill_run;
 mod drilling;
 mod extract;
 mod info;
+mod lab;
+mod lab_down;
+mod lab_history;
+mod lab_serve;
+mod lab_status;
+mod lab_up;
 mod offline;
 mod rehearsing;
 mod report;
@@ -36,10 +42,11 @@ use lifeboat_harness::{BinaryError, Error as HarnessError};
 
 use crate::archive::ArchiveError;
 use crate::backup::BackupError;
-use crate::cli::{Backup, Cli, Command, Config, Drill, Names, Restore, Servers};
+use crate::cli::{Backup, Cli, Command, Config, Drill, Lab, Names, Restore, Servers};
 use crate::drill::DrillError;
 use crate::exit::Exit;
 use crate::jetstream::{ContextError, RequestError};
+use crate::lab::{CallError, PlaceError};
 use crate::model::NameFilter;
 use crate::offline::OfflineError;
 use crate::rehearsal::RehearsalError;
@@ -59,6 +66,7 @@ type Outcome = Result<Exit, Failure>;
 pub async fn run(cli: Cli) -> Exit {
     let outcome = match cli.command {
         Command::Drill(drill) => unless_interrupted(run_drills(drill)).await,
+        Command::Lab(lab) => run_lab(*lab).await,
         Command::Servers(servers) => unless_interrupted(manage_servers(servers)).await,
         Command::Backup(backup) => back_up(backup).await,
         Command::Audit(options) => unless_interrupted(audit::run(*options)).await,
@@ -128,6 +136,24 @@ async fn run_drills(drill: Drill) -> Outcome {
     }
 }
 
+/// Labs end by themselves what they have started, and are not interrupted with whoever talks to them.
+async fn run_lab(lab: Lab) -> Outcome {
+    match lab {
+        Lab::Up(options) => lab_up::run(*options).await,
+        Lab::Serve(options) => lab_serve::run(*options).await,
+        Lab::Status { lab, watch, json } => {
+            unless_interrupted(lab_status::run(&lab, watch, json)).await
+        }
+        Lab::List => unless_interrupted(lab_status::list()).await,
+        Lab::Verb(verb) => unless_interrupted(lab::run(verb)).await,
+        Lab::Next(lab) => unless_interrupted(lab::next(&lab)).await,
+        Lab::History { write, lab } => unless_interrupted(lab_history::run(&lab, write)).await,
+        Lab::Down { discard, json, lab } => {
+            unless_interrupted(lab_down::run(&lab, discard, json)).await
+        }
+    }
+}
+
 async fn manage_servers(servers: Servers) -> Outcome {
     match servers {
         Servers::List { json } => servers::list(json),
@@ -189,6 +215,28 @@ impl From<std::io::Error> for Failure {
 impl From<serde_json::Error> for Failure {
     fn from(error: serde_json::Error) -> Self {
         Self::new(Exit::Unexpected, error)
+    }
+}
+
+impl From<PlaceError> for Failure {
+    fn from(error: PlaceError) -> Self {
+        let exit = match error {
+            PlaceError::Name { .. } => Exit::Usage,
+            PlaceError::NotOurs { .. } | PlaceError::Taken { .. } => Exit::Refused,
+            PlaceError::Io { .. } => Exit::Unexpected,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        let exit = match error {
+            CallError::NotThere { .. } => Exit::Usage,
+            CallError::Lost { .. } => Exit::NotReady,
+            CallError::Io { .. } | CallError::Unreadable { .. } => Exit::Unexpected,
+        };
+        Self::new(exit, error)
     }
 }
 
@@ -284,6 +332,7 @@ fn exit_of_backup(error: &BackupError) -> Exit {
     match error {
         BackupError::TargetExists { .. }
         | BackupError::StreamExists { .. }
+        | BackupError::RestoredByAnother { .. }
         | BackupError::Unfinished { .. }
         | BackupError::InUse { .. }
         | BackupError::StreamsExist { .. }

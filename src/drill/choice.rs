@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lifeboat_harness::wait::{Probe, until};
-use lifeboat_harness::{Node, StreamMembers};
+use lifeboat_harness::{Node, NodeState, StreamMembers};
 
 use super::failure::{Failure, impossible};
 use super::world::World;
@@ -30,7 +30,9 @@ pub(super) async fn choose(world: &World<'_>, choice: &NodeChoice) -> Result<Str
             let members = members(world, stream).await?;
             let meta = cluster.meta_leader().await;
             let mut followers = members.followers;
-            followers.sort_by_key(|name| Some(name) == meta.as_ref());
+            // One that was hit already is not hit again.
+            let runs = |name: &String| matches!(cluster.node(name).state(), Ok(NodeState::Running));
+            followers.sort_by_key(|name| (!runs(name), Some(name) == meta.as_ref()));
             let first = followers.into_iter().next();
             first.ok_or_else(|| impossible(format!("{stream} has no follower")))
         }

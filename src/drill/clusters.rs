@@ -33,7 +33,10 @@ pub(super) struct Clusters {
 }
 
 /// The servers of other versions that a drill names, found or fetched.
-pub(super) struct OtherServers(BTreeMap<Version, ServerBinary>);
+pub(super) struct OtherServers {
+    found: BTreeMap<Version, ServerBinary>,
+    offline: bool,
+}
 
 impl OtherServers {
     /// Finds every one, before anything starts.
@@ -45,18 +48,26 @@ impl OtherServers {
             Some(to)
         });
         let named = scenario.clusters().flat_map(ClusterSpec::servers);
-        let mut servers = BTreeMap::new();
+        let mut found = BTreeMap::new();
         for version in upgrades.chain(named) {
-            if !servers.contains_key(version) {
-                servers.insert(version.clone(), find(version, offline).await?);
+            if !found.contains_key(version) {
+                found.insert(version.clone(), find(version, offline).await?);
             }
         }
-        Ok(Self(servers))
+        Ok(Self { found, offline })
     }
 
-    pub(super) fn get(&self, version: &Version) -> Result<&ServerBinary, String> {
-        let found = self.0.get(version);
+    fn get(&self, version: &Version) -> Result<&ServerBinary, String> {
+        let found = self.found.get(version);
         found.ok_or_else(|| format!("there is no server {version}"))
+    }
+
+    /// The same of one that nobody may have named at the beginning, as in a lab.
+    pub(super) async fn get_or_find(&self, version: &Version) -> Result<ServerBinary, String> {
+        match self.get(version) {
+            Ok(server) => Ok(server.clone()),
+            Err(_) => find(version, self.offline).await,
+        }
     }
 }
 

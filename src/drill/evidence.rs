@@ -29,10 +29,15 @@ impl Evidence {
         let root = create_run_directory(parent, &label)
             .map_err(|(path, source)| DrillError::Evidence { path, source })?;
         let evidence = Self { root };
-        evidence.write("scenario.toml", source.text.as_bytes())?;
-        evidence.write_json("resolved.json", &source.scenario)?;
+        evidence.describe(source)?;
         let ledger = Ledger::create(&evidence.ledger())?;
         Ok((evidence, ledger))
+    }
+
+    /// Writes down what runs, in the place of what was written before.
+    pub(super) fn describe(&self, source: &Source) -> Result<(), DrillError> {
+        self.write("scenario.toml", source.text.as_bytes())?;
+        self.write_json("resolved.json", &source.scenario)
     }
 
     pub(super) fn root(&self) -> &Path {

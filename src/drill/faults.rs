@@ -22,7 +22,9 @@ pub(super) async fn fault<'a>(
     world.cluster().check_alive().await.map_err(impossible)?;
     let node = choose(world, choice).await?;
     world.name_node(alias, &node);
-    world.note(format!("{choice} is {node}"));
+    if !matches!(choice, NodeChoice::Named(_)) {
+        world.note(format!("{choice} is {node}"));
+    }
     world.record(Event::FaultBegan {
         fault,
         node: node.clone(),
@@ -53,6 +55,13 @@ pub(super) async fn kill(
     if wipe {
         wiped(world, &node).await?;
     }
+    done(world, &node)
+}
+
+/// Removes the disk of a node whose server has ended.
+pub(super) async fn wipe(world: &World<'_>, choice: &NodeChoice, alias: &str) -> Outcome {
+    let node = fault(world, choice, alias, FaultKind::Wipe).await?;
+    wiped(world, &node).await?;
     done(world, &node)
 }
 

@@ -69,6 +69,8 @@ pub(super) struct RunningLoad {
     stop_consuming: watch::Sender<bool>,
     publishers: JoinSet<()>,
     consumers: JoinSet<()>,
+    /// Whether anybody publishes all the time.
+    is_continuous: bool,
 }
 
 impl Publisher {
@@ -86,7 +88,7 @@ impl Publisher {
         &self.stream.name
     }
 
-    pub(super) fn tally(&self) -> &Tally {
+    pub(super) fn tally(&self) -> &Arc<Tally> {
         &self.tally
     }
 
@@ -256,9 +258,12 @@ impl RunningLoad {
             stop_consuming,
             publishers: JoinSet::new(),
             consumers: JoinSet::new(),
+            is_continuous: load.rate > 0,
         };
-        recorder.ledger.record(Event::LoadBegan);
-        for publisher in publishers {
+        if running.is_continuous {
+            recorder.ledger.record(Event::LoadBegan);
+        }
+        for publisher in publishers.iter().filter(|_| load.rate > 0) {
             let task = publisher.clone().publish_at(load.rate, publishing.clone());
             running.publishers.spawn(task);
         }
@@ -280,7 +285,9 @@ impl RunningLoad {
     pub(super) async fn end_publishing(&mut self, ledger: &Ledger) {
         self.stop_publishing.send_replace(true);
         while self.publishers.join_next().await.is_some() {}
-        ledger.record(Event::LoadEnded);
+        if self.is_continuous {
+            ledger.record(Event::LoadEnded);
+        }
     }
 
     /// Consumes no more.

@@ -13,6 +13,7 @@ mod disks;
 mod evidence;
 mod failure;
 mod faults;
+mod lab;
 mod load;
 mod lookout;
 mod needs;
@@ -28,7 +29,8 @@ mod transfers;
 mod watch;
 mod world;
 
+pub use lab::{LabAccess, LabDesk, LabOrder, LabStream, LabView, run_lab};
 pub use needs::check_runnable;
 pub use room::{Cost, Place, Room};
 pub use run::{DrillError, DrillSettings, rules, run_drill};
-pub use watch::{Tally, Watcher};
+pub use watch::{Rates, Tally, Watcher};

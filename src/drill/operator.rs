@@ -36,12 +36,13 @@ pub(super) async fn upgrade(
 ) -> Outcome {
     let node = chosen(world, choice).await?;
     world.name_node(alias, node.name());
-    let server = world.clusters.servers().get(to).map_err(impossible)?;
+    let server = world.clusters.servers().get_or_find(to).await;
+    let server = server.map_err(impossible)?;
     let before = node.binary().map_err(impossible)?.version;
     if node.state().map_err(impossible)? == NodeState::Running {
         node.stop().await.map_err(impossible)?;
     }
-    node.start_with(server).await.map_err(impossible)?;
+    node.start_with(&server).await.map_err(impossible)?;
     world.note(format!("{} runs {to}, and ran {before}", node.name()));
     Ok(())
 }

@@ -21,7 +21,7 @@ use super::{lookout, replicas, served, steps};
 use crate::jetstream::Connection;
 use crate::judge::{Judgement, Rules, RunRecord, StreamRules, judge};
 use crate::ledger::{Event, Ledger, LedgerError, StepEnd, read_ledger};
-use crate::scenario::{Scenario, Source, StreamSpec};
+use crate::scenario::{Diagnostic, Scenario, Source, StreamSpec};
 
 /// How long a fresh cluster may take to make a stream.
 const MADE_WITHIN: Duration = Duration::from_secs(30);
@@ -57,6 +57,9 @@ pub enum DrillError {
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// A scenario that is none.
+    #[error(transparent)]
+    Scenario(#[from] Diagnostic),
 }
 
 impl DrillError {
@@ -76,8 +79,25 @@ pub async fn run_drill(
     settings: &DrillSettings,
     watcher: Arc<dyn Watcher>,
 ) -> Result<RunRecord, DrillError> {
+    let carry_out = async |world: &World<'_>| {
+        carry_out(world).await;
+        None
+    };
+    run(source, settings, watcher, carry_out).await
+}
+
+/// Runs a scenario whose steps are carried out by `script`, and judges it: by what the scenario has
+/// become, where that says so.
+pub(super) async fn run<S>(
+    source: &Source,
+    settings: &DrillSettings,
+    watcher: Arc<dyn Watcher>,
+    script: S,
+) -> Result<RunRecord, DrillError>
+where
+    S: AsyncFnOnce(&World<'_>) -> Option<Source>,
+{
     let began = Instant::now();
-    let scenario = &source.scenario;
     let server = &settings.server;
     let seed = settings.seed.unwrap_or_else(|| fastrand::u64(..));
     let (evidence, ledger) =
@@ -87,17 +107,28 @@ pub async fn run_drill(
         .format(&Rfc3339)
         .unwrap_or_default();
     ledger.record(Event::Began {
-        scenario: scenario.name.clone(),
+        scenario: source.scenario.name.clone(),
         server: server.version.to_string(),
         server_sha256: server.sha256.clone(),
         runtime: settings.runtime.to_string(),
         seed,
         at: began_at.clone(),
     });
-    if let Err(reason) = rehearse(scenario, settings, seed, &evidence, &ledger, watcher).await {
+    let mut grown = None;
+    let stage = Stage {
+        scenario: &source.scenario,
+        settings,
+        seed,
+        evidence: &evidence,
+        ledger: &ledger,
+        watcher,
+    };
+    if let Err(reason) = stage.rehearse(script, &mut grown).await {
         ledger.record(Event::Aborted { reason });
     }
     ledger.flush()?;
+    let source = grown.as_ref().unwrap_or(source);
+    let scenario = &source.scenario;
     let judgement = judge_ledger(rules(scenario), evidence.ledger()).await?;
     let record = RunRecord {
         scenario: scenario.name.clone(),
@@ -154,92 +185,112 @@ pub fn rules(scenario: &Scenario) -> Rules {
     }
 }
 
-/// Everything that needs a cluster: prepare, load, steps, drain, settle, stop, read.
-async fn rehearse(
-    scenario: &Scenario,
-    settings: &DrillSettings,
+/// What a drill is run with.
+struct Stage<'a> {
+    scenario: &'a Scenario,
+    settings: &'a DrillSettings,
     seed: u64,
-    evidence: &Evidence,
-    ledger: &Arc<Ledger>,
+    evidence: &'a Evidence,
+    ledger: &'a Arc<Ledger>,
     watcher: Arc<dyn Watcher>,
-) -> Result<(), String> {
-    // Before anything starts: a server that can't be had is known now, not half-way.
-    let servers = OtherServers::find(scenario, settings.offline).await?;
-    let nodes: usize = scenario.clusters().map(|cluster| cluster.nodes).sum();
-    watcher.stage(&format!("starting {nodes} nodes"));
-    let clusters = Clusters::start(scenario, settings, servers, evidence).await?;
-    let set = ClientSet::open(clusters.first()).await?;
-    for stream in &scenario.streams {
-        make_stream(&set.asking, stream).await?;
-    }
-    ledger.record(Event::Ready);
-    let recorder = Recorder {
-        clients: Clients::new(set),
-        ledger: Arc::clone(ledger),
-        tally: Arc::new(Tally::default()),
-        watcher: Arc::clone(&watcher),
-        seed,
-    };
-    let publishers: Vec<_> = scenario
-        .streams
-        .iter()
-        .filter(|stream| stream.feed.is_published())
-        .map(|stream| Publisher::new(recorder.clone(), stream, scenario.load))
-        .collect();
-    let mut load = RunningLoad::start(&recorder, &scenario.streams, &publishers, scenario.load);
-    let world = World::new(scenario, &clusters, evidence, recorder, publishers);
-    let looking = lookout::keep_looking(&clusters, &world.recorder, &scenario.streams);
-    let under_load = async {
-        carry_out(&world, scenario).await;
-        watcher.stage("ending the load, letting consumers finish");
-        load.end_publishing(ledger).await;
-        replicas::drain(&world).await;
-        load.end_consuming().await;
-        watcher.stage("letting replicas become equal, then reading each from its disk");
-        // A server that died by itself was no part of the scenario.
-        if let Err(error) = world.cluster().check_alive().await {
-            ledger.record(Event::Aborted {
-                reason: error.to_string(),
-            });
+}
+
+impl Stage<'_> {
+    /// Everything that needs a cluster: prepare, load, steps, drain, settle, stop, read.
+    async fn rehearse<S>(self, script: S, grown: &mut Option<Source>) -> Result<(), String>
+    where
+        S: AsyncFnOnce(&World<'_>) -> Option<Source>,
+    {
+        let Self {
+            scenario,
+            settings,
+            seed,
+            evidence,
+            ledger,
+            watcher,
+        } = self;
+        // Before anything starts: a server that can't be had is known now, not half-way.
+        let servers = OtherServers::find(scenario, settings.offline).await?;
+        let nodes: usize = scenario.clusters().map(|cluster| cluster.nodes).sum();
+        watcher.stage(&format!("starting {nodes} nodes"));
+        let clusters = Clusters::start(scenario, settings, servers, evidence).await?;
+        let set = ClientSet::open(clusters.first()).await?;
+        for stream in &scenario.streams {
+            make_stream(&set.asking, stream).await?;
         }
-        replicas::settle(&world).await
-    };
-    let mut holders = tokio::select! {
-        holders = under_load => holders,
-        never = looking => never,
-    };
-    for (stream, nodes) in &holders {
-        if served::is_on_no_disk(&world, stream) {
-            served::read(&world, stream, nodes).await;
+        let recorder = Recorder {
+            clients: Clients::new(set),
+            ledger: Arc::clone(ledger),
+            tally: Arc::new(Tally::default()),
+            watcher: Arc::clone(&watcher),
+            seed,
+        };
+        recorder.record(Event::Ready);
+        let publishers: Vec<_> = scenario
+            .streams
+            .iter()
+            .filter(|stream| stream.feed.is_published())
+            .map(|stream| Publisher::new(recorder.clone(), stream, scenario.load))
+            .collect();
+        let mut load = RunningLoad::start(&recorder, &scenario.streams, &publishers, scenario.load);
+        let world = World::new(scenario, &clusters, evidence, recorder, publishers);
+        let looking = lookout::keep_looking(&clusters, &world.recorder, &scenario.streams);
+        let under_load = async {
+            *grown = script(&world).await;
+            world.drop_transfers();
+            watcher.stage("ending the load, letting consumers finish");
+            load.end_publishing(ledger).await;
+            replicas::drain(&world).await;
+            load.end_consuming().await;
+            watcher.stage("letting replicas become equal, then reading each from its disk");
+            // A server that died by itself was no part of the scenario.
+            if let Err(error) = world.cluster().check_alive().await {
+                ledger.record(Event::Aborted {
+                    reason: error.to_string(),
+                });
+            }
+            replicas::settle(&world).await
+        };
+        let mut holders = tokio::select! {
+            holders = under_load => holders,
+            never = looking => never,
+        };
+        for (stream, nodes) in &holders {
+            if served::is_on_no_disk(&world, stream) {
+                served::read(&world, stream, nodes).await;
+            }
         }
+        holders.retain(|(stream, _)| !served::is_on_no_disk(&world, stream));
+        let stopped = clusters.stop_all().await.map_err(|error| error.to_string());
+        let copied = clusters.copy_evidence(&evidence.nodes()).await;
+        if let Err(error) = copied {
+            world.note(format!("not all logs could be copied: {error}"));
+        }
+        stopped?;
+        replicas::read(&world, holders).await;
+        Ok(())
     }
-    holders.retain(|(stream, _)| !served::is_on_no_disk(&world, stream));
-    let stopped = clusters.stop_all().await.map_err(|error| error.to_string());
-    let copied = clusters.copy_evidence(&evidence.nodes()).await;
-    if let Err(error) = copied {
-        world.note(format!("not all logs could be copied: {error}"));
-    }
-    stopped?;
-    replicas::read(&world, holders).await;
-    Ok(())
 }
 
 /// Carries the steps out, one after the other, until one fails.
-async fn carry_out(world: &World<'_>, scenario: &Scenario) {
-    for (index, step) in scenario.steps.iter().enumerate() {
+async fn carry_out(world: &World<'_>) {
+    for (index, step) in world.scenario.steps.iter().enumerate() {
         // After a step that failed the next ones would judge something else.
         if steps::carry_out(world, index + 1, step).await != StepEnd::Done {
-            // The step that heals the network may never have come; what each replica holds is
-            // looked at all the same.
-            let cluster = world.cluster();
-            if cluster.reachable().len() < cluster.running().len() {
-                world.note(String::from("the network is healed, to end the drill"));
-            }
-            cluster.heal().await;
+            heal_to_end(world).await;
             break;
         }
     }
-    world.drop_transfers();
+}
+
+/// Heals the network after a step has failed: the one that heals it may never have come, and what each
+/// replica holds is looked at all the same.
+pub(super) async fn heal_to_end(world: &World<'_>) {
+    let cluster = world.cluster();
+    if cluster.reachable().len() < cluster.running().len() {
+        world.note(String::from("the network is healed, to end the drill"));
+    }
+    cluster.heal().await;
 }
 
 /// Makes a stream and its consumers; tried again while a fresh cluster still settles.

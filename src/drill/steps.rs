@@ -28,6 +28,20 @@ pub(super) type Outcome = Result<(), Failure>;
 
 /// Carries out one step, and writes down that it began and how it ended.
 pub(super) async fn carry_out(world: &World<'_>, number: usize, step: &Step) -> StepEnd {
+    carry_out_or(world, number, step, |reason| StepEnd::Impossible { reason }).await
+}
+
+/// The same of a step that somebody asks for who goes on otherwise when it is not possible.
+pub(super) async fn try_out(world: &World<'_>, number: usize, step: &Step) -> StepEnd {
+    carry_out_or(world, number, step, |reason| StepEnd::Withdrawn { reason }).await
+}
+
+async fn carry_out_or(
+    world: &World<'_>,
+    number: usize,
+    step: &Step,
+    impossible: fn(String) -> StepEnd,
+) -> StepEnd {
     let steps = world.scenario.steps.len();
     let text = step.to_string();
     world.recorder.watcher.step_began(number, steps, &text);
@@ -40,7 +54,7 @@ pub(super) async fn carry_out(world: &World<'_>, number: usize, step: &Step) -> 
     let end = match outcome {
         Ok(()) => StepEnd::Done,
         Err(Failure::Broken(reason)) => StepEnd::Broken { reason },
-        Err(Failure::Impossible(reason)) => StepEnd::Impossible { reason },
+        Err(Failure::Impossible(reason)) => impossible(reason),
     };
     world.record(Event::StepEnded {
         number,
@@ -138,6 +152,7 @@ async fn perform(world: &World<'_>, step: &Step) -> Outcome {
 
 async fn on_disk(world: &World<'_>, step: &DiskStep) -> Outcome {
     match step {
+        DiskStep::Wipe { node, alias } => faults::wipe(world, node, alias).await,
         DiskStep::Damage { node, target, harm } => damage::damage(world, node, target, *harm).await,
         DiskStep::CopyDisk { nodes, name } => disks::copy(world, nodes, name).await,
         DiskStep::RollBack { nodes, copy } => disks::roll_back(world, nodes, copy).await,

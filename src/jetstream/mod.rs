@@ -2,6 +2,7 @@
 
 mod account;
 mod bucket;
+mod claim;
 mod configuration;
 mod connection;
 mod consumer;
@@ -21,6 +22,7 @@ mod system;
 
 pub use account::{AccountLimits, AccountTotals, ConsumerInfo, ConsumerList};
 pub use bucket::BucketEntry;
+pub use claim::Claim;
 pub use connection::Connection;
 pub use consumer::{Batch, Delivery, PullConsumer};
 pub use context::{ContextError, read_context, selected_context};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ledger::{AckOutcome, Event, PublishOutcome, Stamped};
+use crate::ledger::{AckOutcome, Event, PublishOutcome, Stamped, StepEnd};
 use crate::model::{ConsumerPosition, Digest, Fingerprint};
 
 /// A place in the ledger: the number of an event.
@@ -146,7 +146,11 @@ impl<'a> History<'a> {
                 at_us: stamped.at_us,
                 over: None,
             }),
-            Event::StepEnded { .. } => {
+            Event::StepEnded { end, .. } => {
+                // What could not be carried out broke nothing, and its lab went on.
+                if matches!(end, StepEnd::Withdrawn { .. }) {
+                    self.faults.retain(|fault| fault.over.is_some());
+                }
                 if let Some(fault) = self.faults.last_mut() {
                     fault.over.get_or_insert(place);
                 }

@@ -59,6 +59,10 @@ pub fn judge(rules: &Rules, events: &[Stamped]) -> Judgement {
     let history = History::of(events);
     let mut findings = steps(events);
     let mut figures = Figures::default();
+    if rules.streams.is_empty() {
+        let text = "there is no stream that could have lost something";
+        findings.push(Finding::inconclusive(FindingKind::NotChecked, text));
+    }
     for (stream, own) in &rules.streams {
         let Some(stream_history) = history.streams.get(stream.as_str()) else {
             let text = format!("nothing was ever sent to {stream}, or seen on it");
@@ -134,7 +138,7 @@ fn steps(events: &[Stamped]) -> Vec<Finding> {
         } else if let Event::StepEnded { end, .. } = &stamped.event {
             let text = open.take().unwrap_or("a step");
             match end {
-                StepEnd::Done => {}
+                StepEnd::Done | StepEnd::Withdrawn { .. } => {}
                 StepEnd::Broken { reason } => findings.push(Finding::broken(
                     FindingKind::StepFailed,
                     format!("{text}: {reason}"),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::bucket::{BucketObject, BucketValue};
+use super::fault::FaultKind;
 use super::observation::Observation;
 use crate::model::{ConsumerPosition, Digest, Fingerprint};
 
@@ -47,34 +48,6 @@ pub enum AckOutcome {
     Unknown,
 }
 
-/// What was broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FaultKind {
-    /// A server was ended at once.
-    Kill,
-    /// A server was ended at once and its disk removed.
-    KillAndWipe,
-    /// A server was stopped in good order.
-    Stop,
-    /// A server was frozen.
-    Pause,
-    /// The network between nodes was cut.
-    Cut,
-    /// The network between nodes was slowed down.
-    Delay,
-    /// A node's disk was filled.
-    FillDisk,
-    /// A node's store was made read-only.
-    ReadOnly,
-    /// A node's memory was limited.
-    LimitMemory,
-    /// A stopped node's disk was damaged.
-    Damage,
-    /// Stopped nodes' disks were put back as they were some time before.
-    RollBack,
-}
-
 /// Which acknowledged messages a scenario says are gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -103,6 +76,12 @@ pub enum StepEnd {
     },
     /// It could not be carried out, which says nothing about the promise.
     Impossible {
+        /// Why.
+        reason: String,
+    },
+    /// It could not be carried out, and whoever asked for it went on otherwise: it is no part of
+    /// what is judged.
+    Withdrawn {
         /// Why.
         reason: String,
     },

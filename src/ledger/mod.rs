@@ -2,10 +2,12 @@
 
 mod bucket;
 mod event;
+mod fault;
 mod file;
 mod observation;
 
 pub use bucket::{BucketObject, BucketValue};
-pub use event::{AckOutcome, Event, FaultKind, LossScope, PublishOutcome, Stamped, StepEnd};
+pub use event::{AckOutcome, Event, LossScope, PublishOutcome, Stamped, StepEnd};
+pub use fault::FaultKind;
 pub use file::{Ledger, LedgerError, read_ledger, read_unfinished_ledger};
-pub use observation::{NodeSeen, NodeStatus, Observation, ReplicaSeen, StreamSeen};
+pub use observation::{LoadSeen, NodeSeen, NodeStatus, Observation, ReplicaSeen, StreamSeen};

@@ -62,6 +62,23 @@ pub struct ReplicaSeen {
     pub last_sequence: u64,
 }
 
+/// What is published and consumed, at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct LoadSeen {
+    /// Messages acknowledged a second, over the last seconds.
+    pub acknowledged_per_second: f64,
+    /// Messages delivered to consumers a second, over the last seconds.
+    pub delivered_per_second: f64,
+    /// Messages acknowledged by a stream.
+    pub acknowledged: u64,
+    /// Messages refused.
+    pub refused: u64,
+    /// Messages whose fate was not told.
+    pub unknown: u64,
+    /// Messages delivered to consumers.
+    pub delivered: u64,
+}
+
 impl Observation {
     /// The node that says it leads the meta group; nobody when several say so, or none.
     pub fn meta_leader(&self) -> Option<&str> {

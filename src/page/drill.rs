@@ -272,6 +272,9 @@ fn step_row(step: &StepSpan) -> Markup {
         Some(StepEnd::Done) => (false, String::from("done")),
         Some(StepEnd::Broken { reason }) => (true, format!("✗ failed: {reason}")),
         Some(StepEnd::Impossible { reason }) => (true, format!("? not carried out: {reason}")),
+        Some(StepEnd::Withdrawn { reason }) => {
+            (false, format!("– not carried out, and withdrawn: {reason}"))
+        }
         None => (true, String::from("? it never ended")),
     };
     html! {

@@ -85,6 +85,7 @@ fn of_step(step: &StepSpan, end: f64) -> Named {
         Some(StepEnd::Done) => (Ink::Quiet, ""),
         Some(StepEnd::Broken { .. }) => (Ink::Bad, " ✗ failed"),
         Some(StepEnd::Impossible { .. }) => (Ink::Unsure, " ? not carried out"),
+        Some(StepEnd::Withdrawn { .. }) => (Ink::Quiet, " – withdrawn"),
         None => (Ink::Unsure, " ? never ended"),
     };
     Named {

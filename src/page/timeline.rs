@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::words::{fault, from_us};
+use super::words::from_us;
 use crate::judge::{WriteGap, recovery_span, write_gap};
 use crate::ledger::{AckOutcome, Event, LossScope, PublishOutcome, Stamped, StepEnd};
 
@@ -125,8 +125,8 @@ impl Timeline {
                     (step.to, step.end) = (Some(at), Some(end.clone()));
                 }
             }
-            Event::FaultBegan { fault: kind, node } => {
-                self.faults.push(mark(format!("{} {node}", fault(*kind))));
+            Event::FaultBegan { fault, node } => {
+                self.faults.push(mark(format!("{fault} {node}")));
             }
             Event::Recovered { stream } => self.recovered.push(mark(format!("{stream} whole"))),
             Event::LoadBegan => self.load = Some((at, self.end)),

@@ -7,7 +7,6 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
 use crate::judge::FindingKind;
-use crate::ledger::FaultKind;
 use crate::model::Verdict;
 
 /// Seconds with as many digits as help.
@@ -112,23 +111,6 @@ pub(super) fn sign(verdict: Verdict) -> &'static str {
         Verdict::Held => "✓",
         Verdict::Broken => "✗",
         Verdict::Inconclusive => "?",
-    }
-}
-
-/// What a fault is, in a word or two.
-pub(super) fn fault(kind: FaultKind) -> &'static str {
-    match kind {
-        FaultKind::Kill => "kill",
-        FaultKind::KillAndWipe => "kill and wipe",
-        FaultKind::Stop => "stop",
-        FaultKind::Pause => "pause",
-        FaultKind::Cut => "cut off",
-        FaultKind::Delay => "delay",
-        FaultKind::FillDisk => "fill disk",
-        FaultKind::ReadOnly => "read-only",
-        FaultKind::LimitMemory => "limit memory",
-        FaultKind::Damage => "damage",
-        FaultKind::RollBack => "roll back",
     }
 }
 

@@ -1,13 +1,18 @@
 //! Runs as people read them: one table, then what was found, then where the evidence is.
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table};
 
 use crate::judge::{Finding, RunRecord};
 use crate::model::Verdict;
 
 /// How many findings of a run are shown; the rest is in its evidence.
 const MOST_FINDINGS: usize = 8;
+
+/// Columns that are shown when there is something in them.
+const RARE: [&str; 2] = ["dup", "altered"];
+/// Columns of words, which may take several lines.
+const WORDY: [&str; 2] = ["drill", "verdict"];
 
 /// One line on one run.
 pub fn headline(run: &RunRecord) -> String {
@@ -39,34 +44,50 @@ pub fn summary(runs: &[RunRecord]) -> String {
     parts.join("\n\n")
 }
 
-/// A row for each run.
+/// A column's name, what is in it, and whether that is a figure.
+type Column<'a> = (&'static str, &'a dyn Fn(&RunRecord) -> String, bool);
+
+/// A row for each run. What nobody has seen needs no column: terminals are 80 wide.
 pub(super) fn runs_table(runs: &[RunRecord]) -> Table {
+    let time = |seconds: Option<f64>| seconds.map_or_else(|| String::from("-"), seconds_text);
+    let figures = |run: &RunRecord| run.judgement.figures.clone();
+    let columns: [Column<'_>; 10] = [
+        ("drill", &|run| run.scenario.clone(), false),
+        ("promise", &|run| run.promise.clone(), false),
+        ("server", &|run| run.server.clone(), false),
+        ("verdict", &verdict, false),
+        ("acked", &|run| figures(run).acknowledged.to_string(), true),
+        ("lost", &lost, true),
+        ("dup", &|run| figures(run).duplicated.to_string(), true),
+        ("altered", &|run| figures(run).altered.to_string(), true),
+        (
+            "outage",
+            &|run| time(figures(run).write_outage_seconds),
+            true,
+        ),
+        ("recovery", &|run| time(figures(run).recovery_seconds), true),
+    ];
+    let is_shown = |(name, value, _): &Column<'_>| {
+        !RARE.contains(name) || runs.iter().any(|run| value(run) != "0")
+    };
+    let columns: Vec<_> = columns.iter().filter(|column| is_shown(column)).collect();
     let mut table = Table::new();
     table
         .load_style(UTF8_HORIZONTAL_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header([
-            "drill", "promise", "server", "verdict", "acked", "lost", "dup", "altered", "outage",
-            "recovery",
-        ]);
+        .set_header(columns.iter().map(|(name, ..)| *name));
     for run in runs {
-        let figures = &run.judgement.figures;
-        let time = |seconds: Option<f64>| seconds.map_or_else(|| String::from("-"), seconds_text);
-        table.add_row([
-            run.scenario.clone(),
-            run.promise.clone(),
-            run.server.clone(),
-            verdict(run),
-            figures.acknowledged.to_string(),
-            lost(run),
-            figures.duplicated.to_string(),
-            figures.altered.to_string(),
-            time(figures.write_outage_seconds),
-            time(figures.recovery_seconds),
-        ]);
+        table.add_row(columns.iter().map(|(_, value, _)| value(run)));
     }
-    for column in table.column_iter_mut().skip(4) {
-        column.set_cell_alignment(CellAlignment::Right);
+    for (column, (name, _, is_number)) in table.column_iter_mut().zip(&columns) {
+        column.set_padding((0, 1));
+        if *is_number {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        // A figure that is broken into two lines is none.
+        if !WORDY.contains(name) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     table
 }

@@ -76,6 +76,25 @@ impl Catalog {
         self.sources.iter().filter(|source| source.is_core())
     }
 
+    /// Finds the text of what a user named: of a built-in scenario, or of a file, which may have no steps
+    /// yet.
+    ///
+    /// # Errors
+    /// A [`Diagnostic`] that says what there is.
+    pub fn find_text(&self, name_or_file: &str) -> Result<(PathBuf, String), Diagnostic> {
+        let path = Path::new(name_or_file);
+        if self.is_known(name_or_file) || !path.exists() {
+            return self
+                .find(name_or_file)
+                .map(|source| (source.path, source.text));
+        }
+        Ok((path.to_owned(), text_of(path)?))
+    }
+
+    fn is_known(&self, name: &str) -> bool {
+        self.sources.iter().any(|known| known.scenario.name == name)
+    }
+
     /// Finds what a user named: a built-in scenario, or a file.
     ///
     /// # Errors
@@ -111,12 +130,15 @@ impl Catalog {
 
 /// Reads and resolves a scenario file.
 fn read(path: &Path) -> Result<Source, Diagnostic> {
-    let text = fs::read_to_string(path).map_err(|error| Diagnostic {
+    resolve(path, &text_of(path)?)
+}
+
+fn text_of(path: &Path) -> Result<String, Diagnostic> {
+    fs::read_to_string(path).map_err(|error| Diagnostic {
         path: path.to_owned(),
         position: None,
         message: error.to_string(),
-    })?;
-    resolve(path, &text)
+    })
 }
 
 fn resolve(path: &Path, text: &str) -> Result<Source, Diagnostic> {

@@ -88,6 +88,8 @@ impl fmt::Display for Harm {
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields say what they are, as in the file")]
 pub enum DiskStep {
+    /// Remove the disk of a node whose server has ended.
+    Wipe { node: NodeChoice, alias: String },
     /// Damage an ended server's disk.
     Damage {
         node: NodeChoice,
@@ -112,7 +114,7 @@ impl DiskStep {
     /// Whether it breaks something.
     pub fn is_fault(&self) -> bool {
         match self {
-            Self::Damage { .. } | Self::RollBack { .. } => true,
+            Self::Wipe { .. } | Self::Damage { .. } | Self::RollBack { .. } => true,
             Self::CopyDisk { .. } | Self::Extract { .. } => false,
         }
     }
@@ -121,6 +123,7 @@ impl DiskStep {
 impl fmt::Display for DiskStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Wipe { node, .. } => write!(f, "wipe the disk of {node}"),
             Self::Damage { node, target, harm } => write!(f, "{harm} {target} on {node}"),
             Self::CopyDisk { nodes, name } => {
                 write!(f, "copy the disk of {} aside as `{name}`", list(nodes))

@@ -36,6 +36,15 @@ const MIN_ACKNOWLEDGED: u64 = 100;
 /// # Errors
 /// The first fault found, with its line and column.
 pub fn load(path: &Path, text: &str) -> Result<Scenario> {
+    read(path, text, false)
+}
+
+/// The same of a scenario whose steps are yet to come, all or some of them.
+pub(super) fn load_unfinished(path: &Path, text: &str) -> Result<Scenario> {
+    read(path, text, true)
+}
+
+fn read(path: &Path, text: &str, is_unfinished: bool) -> Result<Scenario> {
     let pointer = Pointer { path, text };
     let file: written::File = toml::from_str(text).map_err(|error| pointer.toml(&error))?;
     let recovery = file.recovery_cluster.as_ref();
@@ -54,6 +63,7 @@ pub fn load(path: &Path, text: &str) -> Result<Scenario> {
         in_memory: BTreeSet::new(),
         copies: BTreeMap::new(),
         adds_nodes: false,
+        is_unfinished,
     }
     .resolve(&file)
 }
@@ -83,6 +93,8 @@ pub(super) struct Resolver<'a> {
     pub(super) copies: BTreeMap<String, Vec<NodeChoice>>,
     /// Whether there may be more nodes by now than at the beginning.
     pub(super) adds_nodes: bool,
+    /// Whether what is missing at its end may still come.
+    is_unfinished: bool,
 }
 
 impl Resolver<'_> {
@@ -91,7 +103,7 @@ impl Resolver<'_> {
         let promise = self.pointer.word(&file.promise, "a promise")?;
         let about = self.pointer.text(&file.about, "what the scenario shows")?;
         let (cluster, recovery_cluster) = (self.cluster.clone(), self.recovery.clone());
-        if file.stream.is_empty() {
+        if file.stream.is_empty() && !self.is_unfinished {
             return Err(self
                 .pointer
                 .at(0..0, "a drill needs a stream: add a [[stream]] table"));
@@ -101,7 +113,7 @@ impl Resolver<'_> {
             streams.push(self.stream(stream.get_ref(), file.expect.get_ref())?);
         }
         let load = self.load_table(&file.load)?;
-        if file.step.is_empty() {
+        if file.step.is_empty() && !self.is_unfinished {
             return Err(self
                 .pointer
                 .at(0..0, "a drill needs steps: add a [[step]] table"));
@@ -112,13 +124,17 @@ impl Resolver<'_> {
         for step in &file.step {
             steps.push(self.step(step)?);
         }
-        if let Some((name, begun)) = self.running.pop_first() {
+        if let Some((name, begun)) = self.running.pop_first()
+            && !self.is_unfinished
+        {
             let message = format!(
                 "what begins here of backup `{name}` never ends: add end_backup, end_restore or abandon"
             );
             return Err(self.pointer.at(begun, message));
         }
-        if let (Some(_), Some(written)) = (&self.recovery, &file.recovery_cluster) {
+        if let (Some(_), Some(written)) = (&self.recovery, &file.recovery_cluster)
+            && !self.is_unfinished
+        {
             let message = "nothing makes this cluster take over: add a step `fail_over = {}`";
             return Err(self.pointer.value(written, message));
         }
@@ -202,7 +218,7 @@ impl Resolver<'_> {
         let rate = match &load.rate {
             Some(rate) => self
                 .pointer
-                .count(rate, 1..=100_000, "messages per second")?,
+                .count(rate, 0..=100_000, "messages per second")?,
             None => usize::try_from(RATE).unwrap_or_default(),
         };
         let payload_bytes = match &load.size {
@@ -236,7 +252,7 @@ impl Resolver<'_> {
             .iter()
             .any(|step| matches!(step, Step::Disk(DiskStep::RollBack { .. })));
         let breaks = steps.iter().any(Step::is_fault);
-        if lost == LossScope::BeforeFault && !breaks {
+        if lost == LossScope::BeforeFault && !breaks && !self.is_unfinished {
             return Err(self.pointer.value(
                 &expect.lost,
                 "`before-fault` needs a step that breaks something",
@@ -246,12 +262,12 @@ impl Resolver<'_> {
             let message = "what is lost before a fault never recovers: leave `recovery_time` out";
             return Err(self.pointer.value(time, message));
         }
-        if lost == LossScope::AfterBackup && !restores {
+        if lost == LossScope::AfterBackup && !restores && !self.is_unfinished {
             return Err(self
                 .pointer
                 .value(&expect.lost, "`after-backup` needs a step that restores"));
         }
-        if lost == LossScope::AfterCopy && !rolls_back {
+        if lost == LossScope::AfterCopy && !rolls_back && !self.is_unfinished {
             let message = "`after-copy` needs a step that rolls a disk back";
             return Err(self.pointer.value(&expect.lost, message));
         }

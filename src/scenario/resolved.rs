@@ -90,7 +90,7 @@ impl StreamSpec {
 /// The load on every stream.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Load {
-    /// Messages per second.
+    /// Messages per second; with none, only steps publish.
     pub rate: u32,
     /// Bytes of payload in a message.
     pub payload_bytes: usize,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::diagnostic::Diagnostic;
+use super::disk_step::DiskStep;
 use super::operator_step::OperatorStep;
 use super::resolve::Resolver;
 use super::step::{NetworkPart, NodeChoice, Step, Ways};
@@ -25,6 +26,9 @@ impl Resolver<'_> {
             Written::Publish(publish) => self.publish(publish),
             Written::Run(time) => self.pointer.time(time).map(|time| Step::Run { time }),
             Written::Kill(kill) => self.kill(kill),
+            Written::Wipe(on) => {
+                self.on_victim(on, |node, alias| Step::Disk(DiskStep::Wipe { node, alias }))
+            }
             Written::Stop(on) => self.on_victim(on, |node, alias| Step::Stop { node, alias }),
             Written::Pause(on) => self.on_victim(on, |node, alias| Step::Pause { node, alias }),
             Written::Resume(on) => self.on_node(on, |node| Step::Resume { node }),

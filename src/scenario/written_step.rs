@@ -16,6 +16,7 @@ pub(super) enum Step {
     Publish(Publish),
     Run(Spanned<String>),
     Kill(Kill),
+    Wipe(OnNode),
     Stop(OnNode),
     Pause(OnNode),
     Resume(OnNode),

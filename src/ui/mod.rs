@@ -1,6 +1,8 @@
 //! The only code that prints: data to standard output, everything else to standard error.
 
+mod board;
 mod drill;
+mod panel;
 mod rehearsal;
 mod transfer;
 
@@ -13,6 +15,7 @@ use serde_json::{Value, json};
 use crate::exit::Exit;
 
 pub use drill::DrillProgress;
+pub use panel::Panel;
 pub use rehearsal::RehearsalProgress;
 pub use transfer::{AccountBars, TransferProgress};
 

@@ -56,6 +56,19 @@ pub(crate) struct Picture {
 /// Where a consumer stands: its position, how many messages are pending, how many are to come.
 pub(crate) type Standing = (ConsumerPosition, u64, u64);
 
+async fn connect(cluster: &Cluster) -> Connection {
+    let user = cluster.credentials();
+    let settings = ConnectSettings {
+        servers: cluster.client_urls(),
+        login: Login::Password {
+            user: user.user.clone(),
+            password: user.password.clone(),
+        },
+        ..ConnectSettings::default()
+    };
+    Connection::open(&settings).await.unwrap()
+}
+
 impl World {
     /// So many nodes of the version that the environment asks for.
     pub(crate) async fn start(nodes: usize) -> Self {
@@ -72,24 +85,21 @@ impl World {
     pub(crate) async fn launch(builder: ClusterBuilder) -> Self {
         let cluster = builder.start().await.unwrap();
         let user = cluster.credentials().clone();
-        let settings = ConnectSettings {
-            servers: cluster.client_urls(),
-            login: Login::Password {
-                user: user.user.clone(),
-                password: user.password.clone(),
-            },
-            ..ConnectSettings::default()
-        };
         let client = ConnectOptions::with_user_and_password(user.user, user.password)
             .connect(cluster.client_urls())
             .await
             .unwrap();
         Self {
-            connection: Connection::open(&settings).await.unwrap(),
+            connection: connect(&cluster).await,
             directory: tempfile::tempdir().unwrap(),
             cluster,
             client,
         }
+    }
+
+    /// A connection beside the first, as of another process.
+    pub(crate) async fn connect(&self) -> Connection {
+        connect(&self.cluster).await
     }
 
     fn nodes(&self) -> usize {

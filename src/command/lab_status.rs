@@ -1,0 +1,66 @@
+//! `lab status`, once or all the time, and `lab list`.
+
+use std::time::Duration;
+
+use lifeboat_harness::wait::pause_for;
+
+use super::Outcome;
+use super::lab::status;
+use crate::cli::LabName;
+use crate::exit::Exit;
+use crate::lab::LabPlace;
+use crate::report::lab_text;
+use crate::ui::{self, Panel};
+
+/// How often what is watched is drawn anew, and printed where it can't be drawn.
+const DRAWN_EVERY: Duration = Duration::from_millis(500);
+const PRINTED_EVERY: Duration = Duration::from_secs(1);
+
+pub(super) async fn run(lab: &LabName, watch: bool, json: bool) -> Outcome {
+    let place = LabPlace::of(&lab.name)?;
+    let mut panel = Panel::new();
+    loop {
+        let status = status(&place).await?;
+        if json {
+            let text = if watch {
+                serde_json::to_string(&status)
+            } else {
+                serde_json::to_string_pretty(&status)
+            };
+            ui::print(&text?)?;
+        } else if watch && ui::output_is_terminal() {
+            panel.draw(&lab_text(&status));
+        } else {
+            ui::print(&lab_text(&status))?;
+        }
+        if !watch {
+            return Ok(Exit::Done);
+        }
+        pause_for(if json || !ui::output_is_terminal() {
+            PRINTED_EVERY
+        } else {
+            DRAWN_EVERY
+        })
+        .await;
+    }
+}
+
+pub(super) async fn list() -> Outcome {
+    let names = LabPlace::names()?;
+    if names.is_empty() {
+        ui::say("no lab runs; `lifeboat lab up` starts one");
+    }
+    for name in names {
+        let line = match status(&LabPlace::of(&name)?).await {
+            Ok(status) => format!(
+                "{name}  {} nodes of nats-server {}, up for {:.0} s",
+                status.seen.nodes.len(),
+                status.server,
+                status.up_seconds
+            ),
+            Err(failure) => format!("{name}  {failure}"),
+        };
+        ui::print(&line)?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,209 @@
+//! A scenario that grows step by step, while its steps are carried out: what a lab has been through, as a
+//! file that goes through it again.
+
+use std::path::{Path, PathBuf};
+
+use super::catalog::Source;
+use super::diagnostic::Diagnostic;
+use super::resolve::{load, load_unfinished};
+use super::resolved::Scenario;
+use super::step::Step;
+
+/// What a step's table begins with.
+const STEP: &str = "[[step]]";
+/// What the table of expectations begins with.
+const EXPECT: &str = "[expect]";
+/// What a known verdict begins with, which is one of them.
+const KNOWN: &str = "[[expect.";
+
+/// A scenario and the steps it has so far.
+#[derive(Debug, Clone)]
+pub struct GrowingScenario {
+    path: PathBuf,
+    /// Everything before the steps.
+    head: String,
+    /// Steps and remarks, each with its line ending.
+    steps: Vec<String>,
+    /// What is expected.
+    expect: String,
+}
+
+impl GrowingScenario {
+    /// Takes a scenario's text apart: what it is about, and its steps, which are yet to come.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn begin(path: &Path, text: &str) -> Result<(Self, Vec<String>), Diagnostic> {
+        // Faults are pointed at where the user wrote them.
+        load_unfinished(path, text)?;
+        let (mut head, mut expect, mut planned) = (String::new(), String::new(), Vec::new());
+        for section in sections(text) {
+            if let Some(step) = section.strip_prefix(STEP) {
+                planned.push(step.trim().to_owned());
+            } else if section.starts_with(EXPECT) || section.starts_with(KNOWN) {
+                expect.push_str(&section);
+            } else {
+                head.push_str(&section);
+            }
+        }
+        let growing = Self {
+            path: path.to_owned(),
+            head,
+            steps: Vec::new(),
+            expect,
+        };
+        growing.scenario()?;
+        Ok((growing, planned))
+    }
+
+    /// The scenario with the steps it has.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn scenario(&self) -> Result<Scenario, Diagnostic> {
+        load_unfinished(&self.path, &self.text())
+    }
+
+    /// The same as what a drill runs from.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn source(&self) -> Result<Source, Diagnostic> {
+        Ok(Source {
+            path: self.path.clone(),
+            text: self.text(),
+            scenario: self.scenario()?,
+        })
+    }
+
+    /// What a step means that would come next, such as `kill = { node = "n2" }`.
+    ///
+    /// # Errors
+    /// What is wrong with the step; the names it may use are those of the scenario so far.
+    pub fn next(&self, step: &str) -> Result<Step, Diagnostic> {
+        let fault = |message: &str| Diagnostic {
+            path: PathBuf::from(step.trim()),
+            position: None,
+            message: message.to_owned(),
+        };
+        let table: toml::Table = step
+            .parse()
+            .map_err(|error: toml::de::Error| fault(error.message()))?;
+        let mut verbs = table.iter();
+        let (Some((verb, what)), None) = (verbs.next(), verbs.next()) else {
+            return Err(fault(
+                "a step is one verb, such as kill = { node = \"n2\" }",
+            ));
+        };
+        let mut with = self.clone();
+        with.push(&format!("{verb} = {what}"));
+        let scenario = with.scenario().map_err(|error| fault(&error.message))?;
+        let last = scenario.steps.into_iter().next_back();
+        last.ok_or_else(|| fault("this is no step"))
+    }
+
+    /// Adds a step.
+    pub fn push(&mut self, step: &str) {
+        self.steps.push(format!("{STEP}\n{}\n\n", step.trim()));
+    }
+
+    /// Adds a remark.
+    pub fn remark(&mut self, text: &str) {
+        for line in text.lines() {
+            self.steps.push(format!("# {line}\n"));
+        }
+    }
+
+    /// The whole as a scenario file.
+    pub fn text(&self) -> String {
+        let steps = self.steps.concat();
+        format!("{}\n\n{steps}{}", self.head.trim_end(), self.expect)
+    }
+
+    /// Whether a drill can run it.
+    ///
+    /// # Errors
+    /// Why not, such as that it has no steps yet.
+    pub fn check(&self) -> Result<(), Diagnostic> {
+        load(&self.path, &self.text()).map(|_| ())
+    }
+}
+
+/// The text in pieces, each of which begins with the header of a table, but for the first.
+fn sections(text: &str) -> Vec<String> {
+    let mut sections = vec![String::new()];
+    for line in text.lines() {
+        if is_header(line) {
+            sections.push(String::new());
+        }
+        if let Some(last) = sections.last_mut() {
+            last.push_str(line);
+            last.push('\n');
+        }
+    }
+    sections
+}
+
+/// Whether a line begins a table. A line of an array that spans several has quotes or commas.
+fn is_header(line: &str) -> bool {
+    let line = line.split('#').next().unwrap_or(line).trim_end();
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '[' | ']');
+    line.starts_with('[') && line.ends_with(']') && line.chars().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Catalog;
+
+    #[test]
+    fn every_drill_is_taken_apart_and_put_together_again() {
+        for source in Catalog::built_in().unwrap().all() {
+            let (mut growing, planned) =
+                GrowingScenario::begin(&source.path, &source.text).unwrap();
+            assert_eq!(
+                planned.len(),
+                source.scenario.steps.len(),
+                "{:?}",
+                source.path
+            );
+            for step in &planned {
+                growing.next(step).unwrap();
+                growing.push(step);
+            }
+            growing.check().unwrap();
+            let again = growing.source().unwrap();
+            assert_eq!(
+                again.drill_digest(),
+                source.drill_digest(),
+                "{:?}",
+                source.path
+            );
+        }
+    }
+
+    #[test]
+    fn a_step_that_makes_no_sense_is_told_and_not_added() {
+        let catalog = Catalog::built_in().unwrap();
+        let source = catalog.find("r3-leader-replaced").unwrap();
+        let (growing, _) = GrowingScenario::begin(&source.path, &source.text).unwrap();
+        for (step, told) in [
+            ("kill = { node = \"n9\" }", "`n9` is no node"),
+            ("kil = { node = \"n1\" }", "did you mean `kill`?"),
+            ("kill = { node = \"n1\"", "kill = { node = \"n1\": "),
+            ("run = \"1s\"\nrun = \"2s\"", "duplicate key"),
+            ("", "a step is one verb"),
+            ("[expect]\nlost = \"all\"", "unknown"),
+        ] {
+            let message = growing.next(step).unwrap_err().to_string();
+            assert!(message.contains(told), "{step}: {message}");
+        }
+        assert!(
+            growing
+                .check()
+                .unwrap_err()
+                .to_string()
+                .contains("needs steps")
+        );
+    }
+}
