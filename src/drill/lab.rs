@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -14,9 +14,6 @@ use super::{lookout, steps};
 use crate::judge::RunRecord;
 use crate::ledger::{Event, StepEnd};
 use crate::scenario::{Diagnostic, GrowingScenario, ReplayNames, Source};
-
-/// A pause between two steps that is shorter than this is none.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// What is asked of a lab.
 #[derive(Debug)]
@@ -54,8 +51,10 @@ pub struct LabView {
     pub tally: Arc<Tally>,
     /// The streams that are published to.
     pub streams: Vec<LabStream>,
-    /// What was done, as a scenario.
-    pub history: String,
+    /// What was done.
+    pub history: GrowingScenario,
+    /// When the last step ended: since then the load has run.
+    pub idle_since: Option<Instant>,
     /// The scenario's own steps that are yet to come.
     pub planned: Vec<String>,
     /// Every step that was asked for, and how it ended; the last may be under way.
@@ -136,7 +135,8 @@ impl<'w, 'a> Lab<'w, 'a> {
                         .is_some_and(|spec| spec.keeping.drops()),
                 })
                 .collect(),
-            history: scenario.text(),
+            history: scenario.clone(),
+            idle_since: Some(Instant::now()),
             planned,
             steps: Vec::new(),
         };
@@ -165,7 +165,7 @@ impl<'w, 'a> Lab<'w, 'a> {
             }
         }
         // As the drill that does it again: there the load ran on until now as well.
-        self.add_pause();
+        self.scenario.pause(self.idle_since.elapsed());
         self.write_down();
         if is_broken {
             heal_to_end(self.world).await;
@@ -195,7 +195,7 @@ impl<'w, 'a> Lab<'w, 'a> {
         self.world.record(Event::Observed { seen });
         match &end {
             StepEnd::Done | StepEnd::Broken { .. } => {
-                self.pause_of(paused_for);
+                self.scenario.pause(paused_for);
                 let chosen = self.hit_node(text).or(named);
                 let replayed = self
                     .names
@@ -251,26 +251,16 @@ impl<'w, 'a> Lab<'w, 'a> {
         }
     }
 
-    fn add_pause(&mut self) {
-        self.pause_of(self.idle_since.elapsed());
-    }
-
-    /// A time in which nothing but the load ran.
-    fn pause_of(&mut self, time: Duration) {
-        if time >= SHORTEST_PAUSE {
-            let tenths = time.as_millis().div_ceil(100);
-            self.scenario.push(&format!("run = \"{}ms\"", tenths * 100));
-        }
-    }
-
     /// Keeps what was done where it is found after a crash, too.
     fn write_down(&self) {
-        let text = self.scenario.text();
         if let Ok(source) = self.scenario.source()
             && let Err(error) = self.world.evidence.describe(&source)
         {
             self.world.note(error.to_string());
         }
-        self.desk.view.send_modify(|view| view.history = text);
+        self.desk.view.send_modify(|view| {
+            view.history.clone_from(&self.scenario);
+            view.idle_since = Some(self.idle_since);
+        });
     }
 }

@@ -257,13 +257,17 @@ impl Reception {
     }
 
     fn history(&self) -> Answer {
-        let text = self.view.borrow().history.clone();
-        let path = std::path::Path::new("history.toml");
+        let (mut history, idle_since) = {
+            let view = self.view.borrow();
+            (view.history.clone(), view.idle_since)
+        };
+        // As if it ended now.
+        if let Some(since) = idle_since {
+            history.pause(since.elapsed());
+        }
         Answer::History {
-            reason: crate::scenario::load(path, &text)
-                .err()
-                .map(|fault| fault.message),
-            text,
+            reason: history.check().err().map(|fault| fault.message),
+            text: history.text(),
         }
     }
 

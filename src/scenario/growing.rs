@@ -2,6 +2,7 @@
 //! file that goes through it again.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::catalog::Source;
 use super::diagnostic::Diagnostic;
@@ -9,6 +10,8 @@ use super::resolve::{load, load_unfinished};
 use super::resolved::Scenario;
 use super::step::Step;
 
+/// A pause between two steps that is shorter than this is none.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 /// What a step's table begins with.
 const STEP: &str = "[[step]]";
 /// What the table of expectations begins with.
@@ -17,7 +20,7 @@ const EXPECT: &str = "[expect]";
 const KNOWN: &str = "[[expect.";
 
 /// A scenario and the steps it has so far.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct GrowingScenario {
     path: PathBuf,
     /// Everything before the steps.
@@ -105,6 +108,14 @@ impl GrowingScenario {
     /// Adds a step.
     pub fn push(&mut self, step: &str) {
         self.steps.push(format!("{STEP}\n{}\n\n", step.trim()));
+    }
+
+    /// Adds a time in which nothing but the load ran.
+    pub fn pause(&mut self, time: Duration) {
+        if time >= SHORTEST_PAUSE {
+            let tenths = time.as_millis().div_ceil(100);
+            self.push(&format!("run = \"{}ms\"", tenths * 100));
+        }
     }
 
     /// Adds a remark.
