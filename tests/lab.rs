@@ -116,6 +116,8 @@ async fn a_failure_made_by_hand_is_exported_and_comes_again() {
     let named = format!("as = \"was-{victim}\"");
     assert!(history.contains("node = \"leader of ORDERS\""), "{history}");
     assert!(history.contains(&named), "{history}");
+    let killed = format!("kill = {{ node = \"was-{victim}\", wipe = true }}");
+    assert!(history.contains(&killed), "{history}");
 
     let down = lab.call(&["down", "--json"]).expect_code(10).json();
     let (run, figures) = (&down["runs"][0], &down["runs"][0]["lost"]);
@@ -172,6 +174,116 @@ async fn what_makes_no_sense_is_told_and_is_no_part_of_the_verdict() {
     let findings = &down["runs"][0]["findings"];
     assert_eq!(findings.as_array().unwrap().len(), 1, "{findings}");
     assert_eq!(findings[0]["kind"], "step-failed");
+}
+
+/// Every verb, by real names and by roles; and all of it again, where other nodes lead.
+#[tokio::test]
+async fn what_was_done_by_names_is_done_again_by_roles() {
+    let lab = Lab::up(&["--nodes", "4", "--stream", "ORDERS"]);
+    let seen = lab.status()["seen"].clone();
+    let replicas = seen["streams"][0]["replicas"].as_array().unwrap().clone();
+    let named = |leads: bool| {
+        let mut found = replicas.iter();
+        let found = found.find(|one| (one["leads"] == true) == leads).unwrap();
+        found["node"].as_str().unwrap().to_owned()
+    };
+    let (leader, follower) = (named(true), named(false));
+    let _cut = lab
+        .call(&["cut", "leader of ORDERS", "--clients"])
+        .expect_code(0);
+    let elect = format!("elect = {{ stream = \"ORDERS\", not = \"{leader}\", within = \"30s\" }}");
+    let _elected = lab.call(&["step", &elect]).expect_code(0);
+    let _healed = lab.call(&["heal", &leader]).expect_code(0);
+    let _whole = lab.call(&["wait", "ORDERS"]).expect_code(0);
+    for verb in ["pause", "resume", "stop"] {
+        let _done = lab.call(&[verb, &follower]).expect_code(0);
+    }
+    let corrupted = [
+        "corrupt", &follower, "--stream", "ORDERS", "--what", "index", "--how", "remove",
+    ];
+    let _corrupted = lab.call(&corrupted).expect_code(0);
+    let _started = lab.call(&["start", &follower]).expect_code(0);
+    let _whole = lab.call(&["wait", "ORDERS"]).expect_code(0);
+    let _killed = lab.call(&["kill", &follower, "--wipe"]).expect_code(0);
+    let _removed = lab.call(&["remove", &follower]).expect_code(0);
+    let _added = lab.call(&["add"]).expect_code(0);
+    assert_eq!(lab.status()["urls"].as_array().unwrap().len(), 5);
+    let _whole = lab
+        .call(&["wait", "ORDERS", "--replicas", "3"])
+        .expect_code(0);
+    let listed = lab.call(&["list"]).expect_code(0).stdout;
+    assert!(listed.contains("lab  5 nodes"), "{listed}");
+
+    let path = lab.lifeboat.home.path().join("again.toml");
+    let path = path.to_str().unwrap();
+    let _written = lab.call(&["history", "--write", path]).expect_code(0);
+    let history = std::fs::read_to_string(path).unwrap();
+    let steps: Vec<_> = history
+        .lines()
+        .filter(|line| line.contains("node = "))
+        .collect();
+    for node in ["n1", "n2", "n3", "n4"] {
+        let outright = format!("\"{node}\"");
+        assert!(
+            !steps.iter().any(|step| step.contains(&outright)),
+            "{history}"
+        );
+    }
+    let down = lab.call(&["down", "--json"]).expect_code(0).json();
+    assert_eq!(down["runs"][0]["verdict"], "held", "{down}");
+    let replayed = ["drill", "run", path, "--json", "--no-progress"];
+    let replayed = lab.lifeboat.call(&replayed).expect_code(0).json();
+    assert_eq!(replayed["runs"][0]["verdict"], "held", "{replayed}");
+}
+
+#[tokio::test]
+async fn a_drill_that_was_begun_and_not_ended_tells_nothing() {
+    let lab = Lab::up(&["--scenario", "r3-not-removed"]);
+    let _done = lab.call(&["next"]).expect_code(0);
+    let down = lab.call(&["down", "--json"]).expect_code(11).json();
+    let findings = down["runs"][0]["findings"].to_string();
+    assert!(findings.contains("were not carried out"), "{findings}");
+}
+
+#[tokio::test]
+async fn a_step_under_way_is_waited_for_and_a_lab_nobody_can_reach_ends() {
+    let lab = Lab::up(&["--stream", "ORDERS"]);
+    let mut running = lab
+        .lifeboat
+        .command(&["lab", "step", "run = \"3s\""])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let shown = until(SHOWN_WITHIN, || async {
+        match lab.status()["steps"].as_array().unwrap().len() {
+            1 => Probe::Ready(()),
+            count => Probe::Pending(format!("{count} steps")),
+        }
+    });
+    shown.await.unwrap();
+    let refused = lab.call(&["kill", "n1"]).expect_code(15);
+    assert!(
+        refused.stderr.contains("another step is under way"),
+        "{}",
+        refused.stderr
+    );
+    let down = lab.call(&["down"]).expect_code(0);
+    assert!(
+        down.stderr.contains("waiting for the step"),
+        "{}",
+        down.stderr
+    );
+    assert!(running.wait().unwrap().success());
+
+    let _again = lab.call(&["up"]).expect_code(0);
+    let user = rustix::process::getuid().as_raw();
+    let place = lab
+        .lifeboat
+        .scratch
+        .path()
+        .join(format!("lifeboat-labs-{user}"));
+    std::fs::remove_dir_all(place).unwrap();
+    gone(&lab.lifeboat).await;
 }
 
 #[tokio::test]

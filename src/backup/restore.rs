@@ -179,7 +179,12 @@ pub async fn restore_as_planned(
         ));
     }
     let began = Instant::now();
-    let stop = stop.shared();
+    let claiming = format!("claiming the name {}", plan.stream);
+    let claimed = connection.claim(&plan.stream).await;
+    let Some(claim) = claimed.map_err(BackupError::request(claiming))? else {
+        let stream = plan.stream.clone();
+        return Err(BackupError::RestoredByAnother { stream });
+    };
     let work = Work {
         connection,
         backup,
@@ -187,37 +192,10 @@ pub async fn restore_as_planned(
         options,
         progress,
     };
-    let compared = match plan.action {
-        Action::Finish => unless(stop, work.finish()).await?,
-        Action::Replace => {
-            let saving = async {
-                let outgoing = Outgoing::prepare(backup, &plan).await?;
-                let saved = Replaced::save(connection, backup, &plan, options, progress).await?;
-                Ok((outgoing, saved))
-            };
-            let (outgoing, replaced) = unless(stop.clone(), saving).await?;
-            remove_stream(connection, &plan.stream, REMOVED_WITHIN).await?;
-            match work.put(outgoing, stop).await {
-                Ok(compared) => {
-                    summary.old = Some(replaced.directory);
-                    compared
-                }
-                Err(error) => {
-                    return Err(replaced
-                        .put_back(connection, error, options, progress)
-                        .await);
-                }
-            }
-        }
-        Action::Create | Action::Clear | Action::Skip => {
-            let preparing = Outgoing::prepare(backup, &plan);
-            let outgoing = unless(stop.clone(), preparing).await?;
-            if plan.action == Action::Clear {
-                clear(connection, &plan.stream).await?;
-            }
-            work.put(outgoing, stop).await?
-        }
-    };
+    let restored = work.carry_out(stop).await;
+    claim.release().await;
+    let (compared, old) = restored?;
+    summary.old = old;
     summary.remarks.extend(compared.gone.remarks());
     summary.replicas = compared.replicas;
     summary.gone = compared.gone;
@@ -260,26 +238,50 @@ pub(super) struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Puts the stream where its name is free, and compares it.
-    pub(super) async fn put(
+    /// Does what was planned, while nobody else restores the stream. Returns where the one that was
+    /// replaced is saved, too.
+    async fn carry_out(
         &self,
-        outgoing: Outgoing,
         stop: impl Future<Output = ()>,
-    ) -> Result<Compared> {
-        let connection = self.connection;
-        let claiming = format!("claiming the name {}", self.plan.stream);
-        let claimed = connection.claim(&self.plan.stream).await;
-        let Some(claim) = claimed.map_err(BackupError::request(claiming))? else {
-            let stream = self.plan.stream.clone();
-            return Err(BackupError::RestoredByAnother { stream });
-        };
-        let outcome = self.put_alone(outgoing, stop).await;
-        claim.release().await;
-        outcome
+    ) -> Result<(Compared, Option<PathBuf>)> {
+        let Self {
+            connection,
+            backup,
+            plan,
+            options,
+            progress,
+        } = *self;
+        let stop = stop.shared();
+        match plan.action {
+            Action::Finish => Ok((unless(stop, self.finish()).await?, None)),
+            Action::Replace => {
+                let saving = async {
+                    let outgoing = Outgoing::prepare(backup, plan).await?;
+                    let saved = Replaced::save(connection, backup, plan, options, progress).await?;
+                    Ok((outgoing, saved))
+                };
+                let (outgoing, replaced) = unless(stop.clone(), saving).await?;
+                remove_stream(connection, &plan.stream, REMOVED_WITHIN).await?;
+                match self.put(outgoing, stop).await {
+                    Ok(compared) => Ok((compared, Some(replaced.directory))),
+                    Err(error) => Err(replaced
+                        .put_back(connection, error, options, progress)
+                        .await),
+                }
+            }
+            Action::Create | Action::Clear | Action::Skip => {
+                let preparing = Outgoing::prepare(backup, plan);
+                let outgoing = unless(stop.clone(), preparing).await?;
+                if plan.action == Action::Clear {
+                    clear(connection, &plan.stream).await?;
+                }
+                Ok((self.put(outgoing, stop).await?, None))
+            }
+        }
     }
 
-    /// The same, when nobody else restores it.
-    async fn put_alone(
+    /// Puts the stream where its name is free, and compares it.
+    pub(super) async fn put(
         &self,
         outgoing: Outgoing,
         stop: impl Future<Output = ()>,

@@ -147,9 +147,9 @@ pub enum LabVerb {
     Wait {
         /// The stream
         stream: String,
-        /// How many replicas
-        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=5))]
-        replicas: u8,
+        /// How many replicas [default: as many as it is to have]
+        #[arg(long, value_parser = clap::value_parser!(u8).range(1..=5))]
+        replicas: Option<u8>,
         /// How long it may take
         #[arg(long, value_name = "TIME", default_value = "60s")]
         within: String,

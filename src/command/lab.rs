@@ -6,7 +6,7 @@ use super::{Failure, Outcome};
 use crate::cli::{LabName, LabVerb, Network, OneNode};
 use crate::exit::Exit;
 use crate::lab::{Answer, Call, LabPlace, LabStatus, Question};
-use crate::ledger::{NodeStatus, StepEnd};
+use crate::ledger::StepEnd;
 use crate::scenario::write_step;
 use crate::ui;
 
@@ -25,7 +25,7 @@ pub(super) async fn run(verb: LabVerb) -> Outcome {
         LabVerb::Resume(on) => on_node("resume", on).await,
         LabVerb::Start(on) => on_node("start", on).await,
         LabVerb::Remove(on) => on_node("peer_remove", on).await,
-        LabVerb::Wipe(on) => wipe(on).await,
+        LabVerb::Wipe(on) => on_node("wipe", on).await,
         LabVerb::Cut { network, way } => {
             let way = (way != "both").then(|| ("way", Value::from(way)));
             over_network("cut", network, way).await
@@ -57,14 +57,7 @@ pub(super) async fn run(verb: LabVerb) -> Outcome {
             replicas,
             within,
             lab,
-        } => {
-            let fields = [
-                ("stream", Value::from(stream)),
-                ("replicas", Value::from(i64::from(replicas))),
-                ("within", Value::from(within)),
-            ];
-            step(&lab, &written("wait", fields)).await
-        }
+        } => wait(&lab, stream, replicas, within).await,
         LabVerb::Publish {
             stream,
             messages,
@@ -118,18 +111,28 @@ fn nodes(names: Vec<String>) -> Value {
     }
 }
 
-/// A node that runs loses its server with its disk.
-async fn wipe(on: OneNode) -> Outcome {
-    let status = status(&LabPlace::of(&on.lab.name)?).await?;
-    let mut nodes = status.seen.nodes.iter();
-    let has_ended = nodes.any(|seen| seen.node == on.node && seen.state == NodeStatus::Stopped);
-    let node = ("node", Value::from(on.node));
-    let text = if has_ended {
-        written("wipe", [node])
-    } else {
-        written("kill", [node, ("wipe", Value::from(true))])
+async fn wait(lab: &LabName, stream: String, replicas: Option<u8>, within: String) -> Outcome {
+    let replicas = match replicas {
+        Some(replicas) => i64::from(replicas),
+        None => replicas_of(lab, &stream).await?,
     };
-    step(&on.lab, &text).await
+    let fields = [
+        ("stream", Value::from(stream)),
+        ("replicas", Value::from(replicas)),
+        ("within", Value::from(within)),
+    ];
+    step(lab, &written("wait", fields)).await
+}
+
+/// How many replicas a stream is to have.
+async fn replicas_of(lab: &LabName, stream: &str) -> Result<i64, Failure> {
+    let status = status(&LabPlace::of(&lab.name)?).await?;
+    let found = status.streams.iter().find(|one| one.stream == stream);
+    let replicas = found.and_then(|one| i64::try_from(one.replicas).ok());
+    replicas.ok_or_else(|| {
+        let text = format!("nobody publishes to a stream `{stream}`: say how many --replicas");
+        Failure::new(Exit::Usage, text)
+    })
 }
 
 /// A node is called by the name that it will have.
@@ -159,7 +162,7 @@ pub(super) async fn next(lab: &LabName) -> Outcome {
 
 /// How a lab is.
 pub(super) async fn status(place: &LabPlace) -> Result<LabStatus, Failure> {
-    let answer = Call::begin(place, &Question::Status).await?.next().await?;
+    let answer = Call::ask(place, &Question::Status).await?;
     if let Answer::Status { status } = answer {
         return Ok(*status);
     }

@@ -13,10 +13,7 @@ use crate::ui;
 
 pub(super) async fn run(lab: &LabName, write: Option<PathBuf>) -> Outcome {
     let place = LabPlace::of(&lab.name)?;
-    let answer = Call::begin(&place, &Question::History)
-        .await?
-        .next()
-        .await?;
+    let answer = Call::ask(&place, &Question::History).await?;
     let Answer::History { text, reason } = answer else {
         return Err(unexpected(answer));
     };

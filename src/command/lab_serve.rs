@@ -4,10 +4,12 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 
 use super::drilling::find_server;
 use super::{Failure, Outcome, interruption};
+use crate::backup::BackupError;
 use crate::cli::LabServe;
 use crate::drill::DrillSettings;
 use crate::exit::Exit;
@@ -49,7 +51,11 @@ async fn work(
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text)?;
     let (scenario, planned) = GrowingScenario::begin(Path::new("lab.toml"), &text)?;
-    let (server, runtime) = find_server(&options.server, &options.place).await?;
+    let stop = stop.shared();
+    let (server, runtime) = tokio::select! {
+        found = find_server(&options.server, &options.place) => found?,
+        () = stop.clone() => return Err(Failure::from(BackupError::Interrupted)),
+    };
     let settings = DrillSettings {
         server,
         runtime,
@@ -59,7 +65,7 @@ async fn work(
     };
     let last = starting.clone();
     let served = serve(&place, scenario, planned, &settings, starting, stop).await;
-    match served.map_err(|error| Failure::new(Exit::Refused, error))? {
+    match served? {
         Served::Judged(run) => {
             // Heard only where it never became ready.
             let _heard = last.send(Answer::Judged { run });

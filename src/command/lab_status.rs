@@ -19,8 +19,18 @@ const PRINTED_EVERY: Duration = Duration::from_secs(1);
 pub(super) async fn run(lab: &LabName, watch: bool, json: bool) -> Outcome {
     let place = LabPlace::of(&lab.name)?;
     let mut panel = Panel::new();
+    let mut last = None;
     loop {
-        let status = status(&place).await?;
+        let status = match (status(&place).await, &last) {
+            (Ok(status), _) => status,
+            // Whoever watches it may watch it end.
+            (Err(failure), Some(())) => {
+                ui::say(&failure.to_string());
+                return Ok(Exit::Done);
+            }
+            (Err(failure), None) => return Err(failure),
+        };
+        last = Some(());
         if json {
             let text = if watch {
                 serde_json::to_string(&status)

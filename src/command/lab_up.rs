@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -18,7 +19,7 @@ use crate::cli::LabUp;
 use crate::exit::Exit;
 use crate::lab::{Answer, LabPlace, LabStatus};
 use crate::report::{lab_welcome, summary};
-use crate::scenario::{Catalog, GrowingScenario};
+use crate::scenario::{Catalog, Diagnostic, GrowingScenario};
 use crate::ui;
 
 /// The nodes when nothing is said.
@@ -35,8 +36,17 @@ pub(super) async fn run(options: LabUp) -> Outcome {
     // What is wrong with what was typed is told before anything starts.
     let place = LabPlace::of(&options.serve.lab.name)?;
     let (path, text) = scenario(&options)?;
-    GrowingScenario::begin(&path, &text)?;
-    let (server, runtime) = find_server(&options.serve.server, &options.serve.place).await?;
+    let checked = GrowingScenario::begin(&path, &text);
+    checked.map_err(|fault| Diagnostic {
+        // Nobody wrote a line of what was made here.
+        position: fault.position.filter(|_| options.scenario.is_some()),
+        ..fault
+    })?;
+    let stop = stop.shared();
+    let (server, runtime) = tokio::select! {
+        found = find_server(&options.serve.server, &options.serve.place) => found?,
+        () = stop.clone() => return Err(Failure::from(BackupError::Interrupted)),
+    };
     ui::say(&format!("{server} ({runtime}): {}", server.path.display()));
     // Nobody hears what the process says when this one is gone.
     let log = place.make_log()?;
@@ -93,7 +103,7 @@ fn scenario(options: &LabUp) -> Result<(std::path::PathBuf, String), Failure> {
             let text = format!("--stream {stream}: `{replicas}` is no number of replicas, 1 to 5");
             return Err(Failure::new(Exit::Usage, text));
         }
-        let subject = format!("{}.>", name.to_lowercase());
+        let subject = format!("{name}.>");
         let [name, subject] = [name, &subject].map(|text| toml::Value::from(text).to_string());
         write!(
             text,

@@ -46,7 +46,7 @@ use crate::cli::{Backup, Cli, Command, Config, Drill, Lab, Names, Restore, Serve
 use crate::drill::DrillError;
 use crate::exit::Exit;
 use crate::jetstream::{ContextError, RequestError};
-use crate::lab::{CallError, PlaceError};
+use crate::lab::{CallError, PlaceError, ServeError};
 use crate::model::NameFilter;
 use crate::offline::OfflineError;
 use crate::rehearsal::RehearsalError;
@@ -229,11 +229,21 @@ impl From<PlaceError> for Failure {
     }
 }
 
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Self {
+        match error {
+            ServeError::Place(error) => Self::from(error),
+            ServeError::Drill(error) => Self::from(error),
+            ServeError::Listen { .. } => Self::new(Exit::Unexpected, error),
+        }
+    }
+}
+
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
         let exit = match error {
             CallError::NotThere { .. } => Exit::Usage,
-            CallError::Lost { .. } => Exit::NotReady,
+            CallError::Lost { .. } | CallError::Silent { .. } => Exit::NotReady,
             CallError::Io { .. } | CallError::Unreadable { .. } => Exit::Unexpected,
         };
         Self::new(exit, error)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lifeboat_harness::wait::{Probe, until};
-use lifeboat_harness::{Node, NodeState, StreamMembers};
+use lifeboat_harness::{Node, StreamMembers};
 
 use super::failure::{Failure, impossible};
 use super::world::World;
@@ -30,9 +30,7 @@ pub(super) async fn choose(world: &World<'_>, choice: &NodeChoice) -> Result<Str
             let members = members(world, stream).await?;
             let meta = cluster.meta_leader().await;
             let mut followers = members.followers;
-            // One that was hit already is not hit again.
-            let runs = |name: &String| matches!(cluster.node(name).state(), Ok(NodeState::Running));
-            followers.sort_by_key(|name| (!runs(name), Some(name) == meta.as_ref()));
+            followers.sort_by_key(|name| Some(name) == meta.as_ref());
             let first = followers.into_iter().next();
             first.ok_or_else(|| impossible(format!("{stream} has no follower")))
         }
@@ -53,6 +51,37 @@ pub(super) async fn choose(world: &World<'_>, choice: &NodeChoice) -> Result<Str
         })
         .await
         .map_err(|timed_out| impossible(format!("the meta leader: {timed_out}"))),
+    }
+}
+
+/// The same, but of followers and spares one that has no name yet, where there is one.
+pub(super) async fn choose_unnamed(
+    world: &World<'_>,
+    choice: &NodeChoice,
+) -> Result<String, Failure> {
+    let (stream, are_followers) = match choice {
+        NodeChoice::FollowerOf(stream) => (stream, true),
+        NodeChoice::SpareOf(stream) => (stream, false),
+        NodeChoice::Named(_)
+        | NodeChoice::Alias(_)
+        | NodeChoice::LeaderOf(_)
+        | NodeChoice::MetaLeader => return choose(world, choice).await,
+    };
+    let members = members(world, stream).await?;
+    let running = world.cluster().running();
+    let found = running.iter().map(Node::name).find(|name| {
+        let is_follower = members.followers.iter().any(|one| one == name);
+        let is_leader = members.leader.as_deref() == Some(name);
+        let fits = if are_followers {
+            is_follower
+        } else {
+            !is_follower && !is_leader
+        };
+        fits && !world.is_named(name)
+    });
+    match found {
+        Some(name) => Ok(name.to_owned()),
+        None => choose(world, choice).await,
     }
 }
 

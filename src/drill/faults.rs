@@ -58,8 +58,12 @@ pub(super) async fn kill(
     done(world, &node)
 }
 
-/// Removes the disk of a node whose server has ended.
+/// Removes a node's disk; its server is killed before, if it runs.
 pub(super) async fn wipe(world: &World<'_>, choice: &NodeChoice, alias: &str) -> Outcome {
+    let node = chosen(world, choice).await?;
+    if node.state().map_err(impossible)? != NodeState::Stopped {
+        return kill(world, choice, alias, true).await;
+    }
     let node = fault(world, choice, alias, FaultKind::Wipe).await?;
     wiped(world, &node).await?;
     done(world, &node)

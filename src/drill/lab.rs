@@ -1,19 +1,25 @@
 //! A lab: a drill whose steps people ask for, one after the other, for as long as they like. What was done
 //! becomes a scenario that does it again, and is judged in the end as any other.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::cast::{Cast, Introduction};
+use super::choice::choose;
+use super::load::Publisher;
 use super::run::{DrillError, DrillSettings, heal_to_end, run};
+use super::steps;
 use super::watch::{Tally, Watcher};
 use super::world::World;
-use super::{lookout, steps};
 use crate::judge::RunRecord;
 use crate::ledger::{Event, StepEnd};
-use crate::scenario::{Diagnostic, GrowingScenario, ReplayNames, Source};
+use crate::scenario::{
+    Diagnostic, GrowingScenario, OperatorStep, Source, Step, TypedStep, is_role,
+};
 
 /// What is asked of a lab.
 #[derive(Debug)]
@@ -30,7 +36,7 @@ pub enum LabOrder {
 }
 
 /// How a cluster is reached.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LabAccess {
     /// Addresses for clients, one per node.
     pub urls: Vec<String>,
@@ -70,6 +76,8 @@ pub struct LabStream {
     pub tally: Arc<Tally>,
     /// Whether it drops messages by itself.
     pub drops: bool,
+    /// How many replicas hold it.
+    pub replicas: usize,
 }
 
 /// Where orders come in, and what is to be seen goes out.
@@ -101,7 +109,7 @@ pub async fn run_lab(
 struct Lab<'w, 'a> {
     world: &'w World<'a>,
     scenario: GrowingScenario,
-    names: ReplayNames,
+    cast: Cast,
     desk: LabDesk,
     /// When the last step ended.
     idle_since: Instant,
@@ -114,37 +122,30 @@ impl<'w, 'a> Lab<'w, 'a> {
         planned: Vec<String>,
         desk: LabDesk,
     ) -> Self {
-        let cluster = world.cluster();
-        let (user, system) = (cluster.credentials(), cluster.system_credentials());
-        let view = LabView {
-            access: Some(LabAccess {
-                urls: cluster.client_urls(),
-                user: (user.user.clone(), user.password.clone()),
-                system: (system.user.clone(), system.password.clone()),
-            }),
+        let stream = |publisher: &Publisher| {
+            let name = publisher.stream();
+            let spec = world.stream(name);
+            LabStream {
+                name: name.to_owned(),
+                tally: Arc::clone(publisher.tally()),
+                drops: spec.is_some_and(|spec| spec.keeping.drops()),
+                replicas: spec.map_or(1, |spec| spec.replicas),
+            }
+        };
+        desk.view.send_replace(LabView {
+            access: Some(access(world)),
             evidence: world.evidence.root().to_owned(),
             tally: Arc::clone(&world.recorder.tally),
-            streams: world
-                .publishers
-                .iter()
-                .map(|one| LabStream {
-                    name: one.stream().to_owned(),
-                    tally: Arc::clone(one.tally()),
-                    drops: world
-                        .stream(one.stream())
-                        .is_some_and(|spec| spec.keeping.drops()),
-                })
-                .collect(),
+            streams: world.publishers.iter().map(stream).collect(),
             history: scenario.clone(),
             idle_since: Some(Instant::now()),
             planned,
             steps: Vec::new(),
-        };
-        desk.view.send_replace(view);
+        });
         Self {
             world,
             scenario,
-            names: ReplayNames::default(),
+            cast: Cast::default(),
             desk,
             idle_since: Instant::now(),
         }
@@ -167,6 +168,14 @@ impl<'w, 'a> Lab<'w, 'a> {
         // As the drill that does it again: there the load ran on until now as well.
         self.scenario.pause(self.idle_since.elapsed());
         self.write_down();
+        let left = self.desk.view.borrow().planned.clone();
+        if let Some(next) = left.first() {
+            let reason = format!(
+                "{} of the scenario's own steps were not carried out, the first of them: {next}",
+                left.len()
+            );
+            self.world.record(Event::Aborted { reason });
+        }
         if is_broken {
             heal_to_end(self.world).await;
         }
@@ -174,81 +183,105 @@ impl<'w, 'a> Lab<'w, 'a> {
     }
 
     async fn step(&mut self, text: &str) -> Result<StepEnd, Diagnostic> {
-        let step = self.scenario.next(text)?;
+        self.scenario.next(text)?;
+        let Some(typed) = TypedStep::read(text) else {
+            return Ok(StepEnd::Done);
+        };
+        let paused_for = self.idle_since.elapsed();
         let number = self.desk.view.borrow().steps.len() + 1;
         self.desk.view.send_modify(|view| {
             view.steps.push((text.to_owned(), None));
-            if view.planned.first().is_some_and(|next| next == text) {
-                view.planned.remove(0);
-            }
+            view.idle_since = None;
         });
-        let named = self.names.named_node(text);
-        let role = match &named {
-            Some(node) if !self.names.knows(node) => self.role_of(node).await,
-            Some(_) | None => None,
-        };
-        let paused_for = self.idle_since.elapsed();
-        let end = steps::try_out(self.world, number, &step).await;
-        // Whoever asks next wants to see what has come of it.
-        let (cluster, streams) = (self.world.cluster(), &self.world.scenario.streams);
-        let seen = lookout::look(cluster, streams).await;
-        self.world.record(Event::Observed { seen });
-        match &end {
-            StepEnd::Done | StepEnd::Broken { .. } => {
-                self.scenario.pause(paused_for);
-                let chosen = self.hit_node(text).or(named);
-                let replayed = self
-                    .names
-                    .translate(text, role.as_deref(), chosen.as_deref());
-                self.name_as_replayed(&replayed, chosen.as_deref());
-                if let StepEnd::Broken { reason } = &end {
-                    self.scenario.remark(&format!("Broken: {reason}"));
+        let seen = self.world.lookout.look(self.world).await;
+        self.cast.look(&seen);
+        let end = match self.exactly(&typed).await {
+            Ok(exact) => {
+                let step = self.scenario.next(&exact.text())?;
+                let said = self.cast.introduce(&exact, &seen, &typed);
+                let end = steps::try_out(self.world, number, &step).await;
+                if matches!(end, StepEnd::Done | StepEnd::Broken { .. }) {
+                    self.scenario.pause(paused_for);
+                    self.add_to_history(&exact, said, &end);
                 }
-                self.scenario.push(&replayed);
-                self.idle_since = Instant::now();
+                end
             }
-            StepEnd::Impossible { reason } | StepEnd::Withdrawn { reason } => {
-                self.scenario
-                    .remark(&format!("Not carried out: {text}: {reason}"));
-            }
+            // Whoever is named by a role can't always be found.
+            Err(reason) => StepEnd::Withdrawn { reason },
+        };
+        if let StepEnd::Impossible { reason } | StepEnd::Withdrawn { reason } = &end {
+            let text = format!("Not carried out: {}: {reason}", typed.text());
+            self.scenario.remark(&text);
         }
+        self.ended(text, &end).await;
+        Ok(end)
+    }
+
+    /// Adds a step, and before it who the nodes are that it mentions.
+    fn add_to_history(&mut self, exact: &TypedStep, said: Vec<Introduction>, end: &StepEnd) {
+        for one in said {
+            self.scenario.push(&one.step());
+            self.world.name_node(&one.name, &one.node);
+        }
+        if let StepEnd::Broken { reason } = end {
+            self.scenario.remark(&format!(
+                "Broken, and a drill ends here when it is again: {reason}"
+            ));
+        }
+        if let Some(name) = exact.adds() {
+            self.cast.joined(name);
+        }
+        self.scenario.push(&self.cast.renamed(exact).text());
+    }
+
+    /// What is to be seen once a step has ended.
+    async fn ended(&mut self, text: &str, end: &StepEnd) {
+        // Whoever asks next wants to see what has come of it.
+        self.world.lookout.look(self.world).await;
+        self.idle_since = Instant::now();
+        let access = access(self.world);
+        let is_over = matches!(end, StepEnd::Done | StepEnd::Broken { .. });
         self.desk.view.send_modify(|view| {
             if let Some((_, last)) = view.steps.last_mut() {
                 *last = Some(end.clone());
             }
+            if is_over && view.planned.first().is_some_and(|next| next == text) {
+                view.planned.remove(0);
+            }
+            view.access = Some(access);
         });
         self.write_down();
-        Ok(end)
     }
 
-    /// What a node is to the first stream at this moment.
-    async fn role_of(&self, node: &str) -> Option<String> {
-        let stream = &self.world.scenario.streams.first()?.name;
-        if self.world.cluster().nodes().len() == 1 {
-            return None;
+    /// The same step with the nodes' own names, whatever they were called by.
+    async fn exactly(&self, typed: &TypedStep) -> Result<TypedStep, String> {
+        let mut nodes = BTreeMap::new();
+        for name in typed.nodes() {
+            if let Some(node) = self.node_called(&name).await? {
+                nodes.insert(name, node);
+            }
         }
-        let members = self.world.cluster().stream_members(stream).await.ok()?;
-        let role = if members.leader.as_deref() == Some(node) {
-            "leader"
-        } else if members.followers.iter().any(|name| name == node) {
-            "follower"
-        } else {
-            "spare"
+        Ok(typed.renamed(&nodes))
+    }
+
+    async fn node_called(&self, name: &str) -> Result<Option<String>, String> {
+        if !is_role(name) {
+            return Ok(self.world.named_node(name));
+        }
+        let name = name.trim();
+        let asking = format!(
+            "name_node = {{ node = {}, as = \"whoever-it-is\" }}",
+            toml::Value::from(name)
+        );
+        let step = self.scenario.next(&asking);
+        let step = step.map_err(|fault| fault.message)?;
+        let Step::Operator(OperatorStep::NameNode { node, .. }) = step else {
+            return Ok(None);
         };
-        members.leader.as_ref()?;
-        Some(format!("{role} of {stream}"))
-    }
-
-    /// The node that a step chose, by the name it gave it.
-    fn hit_node(&self, text: &str) -> Option<String> {
-        ReplayNames::called_in(text).and_then(|name| self.world.named_node(&name))
-    }
-
-    /// Has later steps find a node by the name it has in the file as well.
-    fn name_as_replayed(&self, replayed: &str, node: Option<&str>) {
-        if let (Some(node), Some(name)) = (node, ReplayNames::called_in(replayed)) {
-            self.world.name_node(&name, node);
-        }
+        let node = choose(self.world, &node).await;
+        let node = node.map_err(|failure| failure.reason().to_owned())?;
+        self.world.note(format!("the {name} is {node}"));
+        Ok(Some(node))
     }
 
     /// Keeps what was done where it is found after a crash, too.
@@ -262,5 +295,15 @@ impl<'w, 'a> Lab<'w, 'a> {
             view.history.clone_from(&self.scenario);
             view.idle_since = Some(self.idle_since);
         });
+    }
+}
+
+fn access(world: &World<'_>) -> LabAccess {
+    let cluster = world.cluster();
+    let (user, system) = (cluster.credentials(), cluster.system_credentials());
+    LabAccess {
+        urls: cluster.client_urls(),
+        user: (user.user.clone(), user.password.clone()),
+        system: (system.user.clone(), system.password.clone()),
     }
 }

@@ -284,10 +284,11 @@ impl RunningLoad {
     /// Publishes no more, and returns when the fate of every message is known or unknown.
     pub(super) async fn end_publishing(&mut self, ledger: &Ledger) {
         self.stop_publishing.send_replace(true);
-        while self.publishers.join_next().await.is_some() {}
+        // Now, and not when what is under way has got its answer: nobody publishes any more.
         if self.is_continuous {
             ledger.record(Event::LoadEnded);
         }
+        while self.publishers.join_next().await.is_some() {}
     }
 
     /// Consumes no more.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use lifeboat_harness::{Cluster, JetStreamView, Node, NodeState};
+use tokio::sync::Mutex;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::clusters::Clusters;
-use super::load::Recorder;
+use super::world::World;
 use crate::ledger::{Event, NodeSeen, NodeStatus, Observation, ReplicaSeen, StreamSeen};
 use crate::scenario::StreamSpec;
 
@@ -17,28 +17,35 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A node that takes longer is silent: the next look must not wait for it.
 const ANSWER_WITHIN: Duration = Duration::from_millis(400);
 
-/// Looks until it is dropped. An observation holds until the next: what has not changed is not
-/// written down again.
-pub(super) async fn keep_looking(
-    clusters: &Clusters,
-    recorder: &Recorder,
-    streams: &[StreamSpec],
-) -> ! {
-    let mut ticks = interval(LOOK_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut last = Observation::default();
-    loop {
-        ticks.tick().await;
-        let seen = look(clusters.current(), streams).await;
-        if seen != last {
-            last.clone_from(&seen);
-            recorder.record(Event::Observed { seen });
+/// Whoever looks, one after the other: what was seen first is written down first.
+#[derive(Debug, Default)]
+pub(super) struct Lookout(Mutex<Observation>);
+
+impl Lookout {
+    /// Looks again and again until it is dropped.
+    pub(super) async fn keep_looking(&self, world: &World<'_>) -> ! {
+        let mut ticks = interval(LOOK_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.look(world).await;
         }
+    }
+
+    /// Looks now. An observation holds until the next: what has not changed is not written down again.
+    pub(super) async fn look(&self, world: &World<'_>) -> Observation {
+        let mut last = self.0.lock().await;
+        let seen = look(world.cluster(), &world.scenario.streams).await;
+        if seen != *last {
+            last.clone_from(&seen);
+            world.record(Event::Observed { seen: seen.clone() });
+        }
+        seen
     }
 }
 
 /// One look at every node, all at once.
-pub(super) async fn look(cluster: &Cluster, streams: &[StreamSpec]) -> Observation {
+async fn look(cluster: &Cluster, streams: &[StreamSpec]) -> Observation {
     let nodes = cluster.nodes();
     let views = join_all(nodes.iter().map(ask)).await;
     let account = &cluster.credentials().account;

@@ -3,6 +3,7 @@
 
 mod backups;
 mod buckets;
+mod cast;
 mod catch_up;
 mod choice;
 mod clients;

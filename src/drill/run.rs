@@ -17,7 +17,7 @@ use super::evidence::Evidence;
 use super::load::{Publisher, Recorder, RunningLoad};
 use super::watch::{Tally, Watcher};
 use super::world::World;
-use super::{lookout, replicas, served, steps};
+use super::{replicas, served, steps};
 use crate::jetstream::Connection;
 use crate::judge::{Judgement, Rules, RunRecord, StreamRules, judge};
 use crate::ledger::{Event, Ledger, LedgerError, StepEnd, read_ledger};
@@ -234,7 +234,7 @@ impl Stage<'_> {
             .collect();
         let mut load = RunningLoad::start(&recorder, &scenario.streams, &publishers, scenario.load);
         let world = World::new(scenario, &clusters, evidence, recorder, publishers);
-        let looking = lookout::keep_looking(&clusters, &world.recorder, &scenario.streams);
+        let looking = world.lookout.keep_looking(&world);
         let under_load = async {
             *grown = script(&world).await;
             world.drop_transfers();

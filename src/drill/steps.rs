@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use lifeboat_harness::Node;
 use lifeboat_harness::wait::{Probe, TimedOut, pause_for, until};
 
-use super::choice::{choose, members};
+use super::choice::{choose, choose_unnamed, members};
 use super::failure::{Failure, broken, by_harness, impossible};
 use super::observe::{copies, live};
 use super::world::World;
@@ -31,16 +32,30 @@ pub(super) async fn carry_out(world: &World<'_>, number: usize, step: &Step) -> 
     carry_out_or(world, number, step, |reason| StepEnd::Impossible { reason }).await
 }
 
-/// The same of a step that somebody asks for who goes on otherwise when it is not possible.
+/// The same of a step that somebody asks for who goes on otherwise when it is not possible. What was
+/// done half-way is no less done.
 pub(super) async fn try_out(world: &World<'_>, number: usize, step: &Step) -> StepEnd {
-    carry_out_or(world, number, step, |reason| StepEnd::Withdrawn { reason }).await
+    let states = || -> Vec<_> {
+        let nodes = world.cluster().nodes();
+        let state = |node: &Node<'_>| (node.name().to_owned(), node.state().ok());
+        nodes.iter().map(state).collect()
+    };
+    let before = (states(), world.deeds());
+    carry_out_or(world, number, step, |reason| {
+        if before == (states(), world.deeds()) {
+            StepEnd::Withdrawn { reason }
+        } else {
+            StepEnd::Impossible { reason }
+        }
+    })
+    .await
 }
 
 async fn carry_out_or(
     world: &World<'_>,
     number: usize,
     step: &Step,
-    impossible: fn(String) -> StepEnd,
+    impossible: impl FnOnce(String) -> StepEnd,
 ) -> StepEnd {
     let steps = world.scenario.steps.len();
     let text = step.to_string();
@@ -187,6 +202,12 @@ async fn operate(world: &World<'_>, step: &OperatorStep) -> Outcome {
             configurations::save_config(world, name, data.as_deref()).await
         }
         OperatorStep::ApplyConfig { from } => configurations::apply_config(world, from).await,
+        OperatorStep::NameNode { node, alias } => {
+            let node = choose_unnamed(world, node).await?;
+            world.name_node(alias, &node);
+            world.note(format!("{alias} is {node}"));
+            Ok(())
+        }
         OperatorStep::FailOver => clusters::fail_over(world).await,
         OperatorStep::Rekey { nodes, key } => operator::rekey(world, nodes, *key).await,
     }
@@ -253,6 +274,10 @@ async fn unavailable(world: &World<'_>, stream: &str, within: Duration) -> Outco
     let Some(publisher) = world.publisher(stream) else {
         return Err(impossible(format!("nobody publishes to {stream}")));
     };
+    if world.scenario.load.rate == 0 {
+        let reason = "without a load nobody sees whether messages are taken: use `refuse`";
+        return Err(impossible(reason));
+    }
     let tally = publisher.tally();
     let mut quiet_since = Instant::now();
     let mut acknowledged = tally.acknowledged();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lifeboat_harness::Cluster;
@@ -10,6 +11,7 @@ use super::clusters::Clusters;
 use super::evidence::Evidence;
 use super::failure::{Failure, impossible};
 use super::load::{Publisher, Recorder};
+use super::lookout::Lookout;
 use super::transfers::Transfer;
 use crate::jetstream::{ConnectSettings, Connection, Login};
 use crate::ledger::Event;
@@ -22,6 +24,9 @@ pub(super) struct World<'a> {
     pub(super) evidence: &'a Evidence,
     pub(super) recorder: Recorder,
     pub(super) publishers: Vec<Publisher>,
+    pub(super) lookout: Lookout,
+    /// How often something was done that is written down.
+    deeds: AtomicU64,
     /// Nodes that steps have named, and backups with the stream each is of.
     names: Mutex<Names>,
     /// Backups and restores under way, by the backup's name.
@@ -61,6 +66,18 @@ pub(super) async fn connect(cluster: &Cluster, servers: Vec<String>) -> Result<C
     .map_err(|error| error.to_string())
 }
 
+/// Whether something was done, and not only said, seen or tried.
+fn is_deed(event: &Event) -> bool {
+    !matches!(
+        event,
+        Event::Noted { .. }
+            | Event::Observed { .. }
+            | Event::StepBegan { .. }
+            | Event::StepEnded { .. }
+            | Event::FaultBegan { .. }
+    )
+}
+
 impl<'a> World<'a> {
     pub(super) fn new(
         scenario: &'a Scenario,
@@ -75,6 +92,8 @@ impl<'a> World<'a> {
             evidence,
             recorder,
             publishers,
+            lookout: Lookout::default(),
+            deeds: AtomicU64::new(0),
             names: Mutex::default(),
             transfers: Mutex::default(),
         }
@@ -109,7 +128,15 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn record(&self, event: Event) {
+        if is_deed(&event) {
+            self.deeds.fetch_add(1, Ordering::Relaxed);
+        }
         self.recorder.record(event);
+    }
+
+    /// How often something was done that is written down: one that is about to be done is not.
+    pub(super) fn deeds(&self) -> u64 {
+        self.deeds.load(Ordering::Relaxed)
     }
 
     /// Writes something down that no judge uses, and tells whoever watches.
@@ -139,6 +166,11 @@ impl<'a> World<'a> {
 
     pub(super) fn name_node(&self, alias: &str, node: &str) {
         self.with_names(|names| names.nodes.insert(alias.to_owned(), node.to_owned()));
+    }
+
+    /// Whether a node has a name of its own choice.
+    pub(super) fn is_named(&self, node: &str) -> bool {
+        self.with_names(|names| names.nodes.values().any(|named| named == node))
     }
 
     pub(super) fn named_node(&self, alias: &str) -> Option<String> {

@@ -53,16 +53,19 @@ enum Heard {
 
 impl Connection {
     /// Claims a name; nothing when somebody else holds it, or claims it at this very moment. A user
-    /// whose permissions keep these words from being heard gets a claim that nobody sees.
+    /// whose permissions keep these words from being heard gets a claim that nobody sees, and so do
+    /// users whose inboxes have other prefixes.
     ///
     /// # Errors
-    /// When the connection is gone.
+    /// When the connection is gone, or stalls.
     pub async fn claim(&self, name: &str) -> Result<Option<Claim>> {
         let inbox = self.client().new_inbox();
         let (prefix, own) = inbox.rsplit_once('.').unwrap_or(("_INBOX", &inbox));
-        let held = format!("{prefix}.lifeboat.held.{name}");
-        let mut asking =
-            Asking::begin(self, format!("{prefix}.lifeboat.claim.{name}"), own).await?;
+        // The same name in another domain is another stream's.
+        let whose = format!("{}.{name}", self.api_prefix());
+        let held = format!("{prefix}.lifeboat.held.{whose}");
+        let claimed = format!("{prefix}.lifeboat.claim.{whose}");
+        let mut asking = Asking::begin(self, claimed, own).await?;
         match asking.say().await? {
             Heard::Nothing => return Ok(Some(Claim(None))),
             Heard::Another => return Ok(None),
@@ -74,7 +77,8 @@ impl Connection {
         let presence = self.presence_at(held).await?;
         match asking.say().await? {
             Heard::Nobody => Ok(Some(Claim(Some(presence)))),
-            Heard::Another | Heard::Nothing => Ok(None),
+            Heard::Another => Ok(None),
+            Heard::Nothing => Err(lost(&"the server did not pass a word on in time")),
         }
     }
 }

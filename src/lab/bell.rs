@@ -1,6 +1,7 @@
 //! What a lab hears of its own drill: passed on to everybody who talks to it, and remembered for those who
 //! ask how it is.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,8 @@ struct Heard {
     /// What each stream had acknowledged when it was looked at last, and what was missing then.
     acknowledged: Vec<(String, u64)>,
     missing: Vec<(String, Option<u64>)>,
+    /// Streams from which steps have removed messages.
+    removed: BTreeSet<String>,
 }
 
 impl Bell {
@@ -106,6 +109,7 @@ impl Bell {
                 .iter()
                 .map(|one| StreamStatus {
                     stream: one.name.clone(),
+                    replicas: one.replicas,
                     acknowledged: one.tally.acknowledged(),
                     missing: missing_of(&one.name),
                 })
@@ -135,7 +139,8 @@ impl Bell {
             .map(|one| {
                 let held = seen.stream(&one.name).and_then(|seen| seen.leader());
                 let before = before.iter().find(|(name, _)| *name == one.name);
-                let known = held.zip(before).filter(|_| !one.drops);
+                let is_told = !one.drops && !heard.removed.contains(&one.name);
+                let known = held.zip(before).filter(|_| is_told);
                 let missing = known.map(|(held, (_, before))| before.saturating_sub(held.messages));
                 (one.name.clone(), missing)
             })
@@ -182,6 +187,9 @@ impl Watcher for Bell {
             Event::Ready => self.heard().ready_at = Some(Instant::now()),
             Event::FaultBegan { fault, node } => {
                 self.heard().beginning = Some((*fault, node.clone(), Instant::now()));
+            }
+            Event::Purged { stream, .. } | Event::Removed { stream, .. } => {
+                self.heard().removed.insert(stream.clone());
             }
             // What could not be carried out was no fault.
             Event::FaultDone { .. } => {

@@ -1,12 +1,17 @@
 //! Talking to a lab: one question, and the answers to it.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::UnixStream;
+use tokio::time::timeout;
 
 use super::place::LabPlace;
 use super::talk::{Answer, Question};
+
+/// How long a question may take that needs no step.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 
 /// A question that is being answered.
 #[derive(Debug)]
@@ -26,6 +31,12 @@ pub enum CallError {
         name: String,
         /// Which labs there are.
         others: String,
+    },
+    /// It does not answer: it is frozen, or starved.
+    #[error("lab `{name}` has not answered within {ANSWERED_WITHIN:?}")]
+    Silent {
+        /// The name.
+        name: String,
     },
     /// It hung up: it was ended, or has crashed.
     #[error("lab `{name}` went away before it had answered: its evidence tells how far it got")]
@@ -60,9 +71,13 @@ impl Call {
     /// [`CallError::NotThere`] when it is not there.
     pub async fn begin(place: &LabPlace, question: &Question) -> Result<Self, CallError> {
         let name = place.name().to_owned();
-        let Ok(mut stream) = UnixStream::connect(place.socket()).await else {
-            let others = others(&name);
-            return Err(CallError::NotThere { name, others });
+        let mut stream = match UnixStream::connect(place.socket()).await {
+            Ok(stream) => stream,
+            Err(error) if is_nobody(&error) => {
+                let others = others(&name);
+                return Err(CallError::NotThere { name, others });
+            }
+            Err(source) => return Err(CallError::Io { name, source }),
         };
         let asking = async {
             let mut line = serde_json::to_vec(question)?;
@@ -78,6 +93,19 @@ impl Call {
         }
     }
 
+    /// Asks what is answered at once, and returns the answer.
+    ///
+    /// # Errors
+    /// [`CallError::Silent`] when there is none in time.
+    pub async fn ask(place: &LabPlace, question: &Question) -> Result<Answer, CallError> {
+        let asking = async { Self::begin(place, question).await?.next().await };
+        let answered = timeout(ANSWERED_WITHIN, asking).await;
+        answered.unwrap_or_else(|_| {
+            let name = place.name().to_owned();
+            Err(CallError::Silent { name })
+        })
+    }
+
     /// The next answer; after the last one there is none.
     ///
     /// # Errors
@@ -90,12 +118,23 @@ impl Call {
                 source,
             }),
             Ok(None) => Err(CallError::Lost { name: name() }),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                Err(CallError::Lost { name: name() })
+            }
             Err(source) => Err(CallError::Io {
                 name: name(),
                 source,
             }),
         }
     }
+}
+
+/// Whether that is what connecting to a lab that is not there gives.
+fn is_nobody(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+    )
 }
 
 /// The labs that there are, in words.

@@ -110,18 +110,21 @@ pub async fn serve(
     let outcome = tokio::select! {
         outcome = work => outcome,
         never = reception.receive(&listener, &mut callers) => never,
-        never = reception.announce(place, told, starting) => never,
-        never = reception.measure() => never,
+        never = reception.announce(told, starting) => never,
+        never = reception.keep_context(place) => never,
+        () = reception.measure(place) => Ok(Served::Discarded),
     };
     let last = match &outcome {
         Ok(Served::Judged(run)) => Answer::Judged { run: run.clone() },
         Ok(Served::Discarded) => Answer::Ended,
         Err(error) => refused(ServeError::to_string(error)),
     };
+    // Who is told that it has ended finds its name free.
+    drop(listener);
+    drop(taken);
     let _heard = bell.told.send(last);
     let hearing = async { while callers.join_next().await.is_some() {} };
     let _in_time = timeout(HEARD_WITHIN, hearing).await;
-    drop(taken);
     outcome
 }
 
@@ -162,7 +165,6 @@ impl Reception {
     /// Tells whoever started the lab what it does until it is ready.
     async fn announce(
         &self,
-        place: &LabPlace,
         mut told: broadcast::Receiver<Answer>,
         starting: mpsc::UnboundedSender<Answer>,
     ) -> ! {
@@ -173,12 +175,7 @@ impl Reception {
                     let _heard = starting.send(said);
                 },
                 Ok(()) = view.changed() => {
-                    let access = view.borrow_and_update().access.clone();
-                    if let Some(access) = access {
-                        if let Err(error) = place.write_context(&access) {
-                            let text = error.to_string();
-                            let _heard = starting.send(Answer::Note { text });
-                        }
+                    if view.borrow_and_update().access.is_some() {
                         break;
                     }
                 }
@@ -201,12 +198,34 @@ impl Reception {
         std::future::pending().await
     }
 
-    async fn measure(&self) -> ! {
+    /// Measures the load until nobody can talk to the lab any more, as when a directory for temporary files is
+    /// cleaned: who can't be taken down must not stay.
+    async fn measure(&self, place: &LabPlace) {
         let mut ticks = interval(MEASURE_EVERY);
         loop {
             ticks.tick().await;
             self.bell.measure();
+            if !place.socket().exists() {
+                return;
+            }
         }
+    }
+
+    /// Keeps the context for the `nats` CLI as the cluster is: nodes are added, another cluster takes over.
+    async fn keep_context(&self, place: &LabPlace) -> ! {
+        let mut view = self.view.clone();
+        let mut written = None;
+        while view.changed().await.is_ok() {
+            let access = view.borrow_and_update().access.clone();
+            if let Some(access) = access.filter(|access| written.as_ref() != Some(access)) {
+                if let Err(error) = place.write_context(&access) {
+                    let text = error.to_string();
+                    let _heard = self.bell.told.send(Answer::Note { text });
+                }
+                written = Some(access);
+            }
+        }
+        std::future::pending().await
     }
 
     /// Answers one question.
@@ -245,6 +264,10 @@ impl Reception {
                 if self.view.borrow().access.is_none() {
                     return say(&mut caller, &still_starting()).await;
                 }
+                if let Some(step) = self.step_under_way() {
+                    let text = format!("waiting for the step under way: {step}");
+                    say(&mut caller, &Answer::Note { text }).await?;
+                }
                 let _ordered = self.order.send(LabOrder::End).await;
                 pass_on(&mut caller, told, None).await
             }
@@ -256,7 +279,16 @@ impl Reception {
         }
     }
 
+    fn step_under_way(&self) -> Option<String> {
+        let view = self.view.borrow();
+        let last = view.steps.last().filter(|(_, end)| end.is_none());
+        last.map(|(text, _)| text.clone())
+    }
+
     fn history(&self) -> Answer {
+        if self.view.borrow().access.is_none() {
+            return still_starting();
+        }
         let (mut history, idle_since) = {
             let view = self.view.borrow();
             (view.history.clone(), view.idle_since)
@@ -273,14 +305,11 @@ impl Reception {
 
     async fn step(&self, caller: &mut BufReader<UnixStream>, text: String) -> io::Result<()> {
         let told = self.bell.told.subscribe();
-        let under_way = {
-            let view = self.view.borrow();
-            if view.access.is_none() {
-                Some(still_starting())
-            } else {
-                let last = view.steps.last().filter(|(_, end)| end.is_none());
-                last.map(|(text, _)| refused(format!("another step is under way: {text}")))
-            }
+        let under_way = if self.view.borrow().access.is_none() {
+            Some(still_starting())
+        } else {
+            let step = self.step_under_way();
+            step.map(|step| refused(format!("another step is under way: {step}")))
         };
         if let Some(answer) = under_way {
             return say(caller, &answer).await;

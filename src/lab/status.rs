@@ -53,10 +53,13 @@ pub struct LabStatus {
 pub struct StreamStatus {
     /// The stream.
     pub stream: String,
+    /// How many replicas it is to have.
+    pub replicas: usize,
     /// How many messages it has acknowledged.
     pub acknowledged: u64,
-    /// At least so many of them are not there, by its leader's count; not told without a leader, and of
-    /// a stream that drops messages by itself.
+    /// At least so many of them are not there, by its leader's count, and what was acknowledged since the last
+    /// look besides; not told without a leader, of a stream that drops messages by itself, and once a step
+    /// has removed some.
     pub missing: Option<u64>,
 }
 

@@ -72,7 +72,7 @@ pub fn lab_welcome(status: &LabStatus) -> String {
 fn missing(stream: &StreamStatus) -> String {
     let what = match stream.missing {
         None => String::from("not known"),
-        Some(0) => String::from("none"),
+        Some(0) => String::from("none seen"),
         Some(count) => format!("at least {count}"),
     };
     format!("{what} of {}", stream.stream)

@@ -76,6 +76,9 @@ pub fn rehearsal_markdown(rehearsal: &Rehearsal) -> String {
 
 fn in_markdown(mut table: Table) -> String {
     table.load_style(ASCII_MARKDOWN);
+    for column in table.column_iter_mut() {
+        column.set_padding((1, 1));
+    }
     table.to_string()
 }
 

@@ -88,7 +88,7 @@ impl fmt::Display for Harm {
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields say what they are, as in the file")]
 pub enum DiskStep {
-    /// Remove the disk of a node whose server has ended.
+    /// Remove a node's disk; its server is killed before, if it runs.
     Wipe { node: NodeChoice, alias: String },
     /// Damage an ended server's disk.
     Damage {

@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use toml::{Table, Value};
+
 use super::catalog::Source;
 use super::diagnostic::Diagnostic;
 use super::resolve::{load, load_unfinished};
@@ -38,17 +40,19 @@ impl GrowingScenario {
     /// What is wrong with the text.
     pub fn begin(path: &Path, text: &str) -> Result<(Self, Vec<String>), Diagnostic> {
         // Faults are pointed at where the user wrote them.
-        load_unfinished(path, text)?;
-        let (mut head, mut expect, mut planned) = (String::new(), String::new(), Vec::new());
-        for section in sections(text) {
-            if let Some(step) = section.strip_prefix(STEP) {
-                planned.push(step.trim().to_owned());
-            } else if section.starts_with(EXPECT) || section.starts_with(KNOWN) {
-                expect.push_str(&section);
-            } else {
-                head.push_str(&section);
-            }
+        let scenario = load_unfinished(path, text)?;
+        let mut parts = Parts::as_written(text);
+        // Whoever writes tables in other ways loses its layout, and nothing else.
+        let is_whole = parts.planned.len() == scenario.steps.len()
+            && load_unfinished(path, &format!("{}\n{}", parts.head, parts.expect)).is_ok();
+        if !is_whole {
+            parts = Parts::as_read(text);
         }
+        let Parts {
+            head,
+            expect,
+            planned,
+        } = parts;
         let growing = Self {
             path: path.to_owned(),
             head,
@@ -89,7 +93,7 @@ impl GrowingScenario {
             position: None,
             message: message.to_owned(),
         };
-        let table: toml::Table = step
+        let table: Table = step
             .parse()
             .map_err(|error: toml::de::Error| fault(error.message()))?;
         let mut verbs = table.iter();
@@ -137,6 +141,58 @@ impl GrowingScenario {
     /// Why not, such as that it has no steps yet.
     pub fn check(&self) -> Result<(), Diagnostic> {
         load(&self.path, &self.text()).map(|_| ())
+    }
+}
+
+/// A scenario's text, taken apart.
+struct Parts {
+    head: String,
+    expect: String,
+    planned: Vec<String>,
+}
+
+impl Parts {
+    /// By its lines, with comments and layout.
+    fn as_written(text: &str) -> Self {
+        let (mut head, mut expect, mut planned) = (String::new(), String::new(), Vec::new());
+        for section in sections(text) {
+            if let Some(step) = section.strip_prefix(STEP) {
+                planned.push(step.trim().to_owned());
+            } else if section.starts_with(EXPECT) || section.starts_with(KNOWN) {
+                expect.push_str(&section);
+            } else {
+                head.push_str(&section);
+            }
+        }
+        Self {
+            head,
+            expect,
+            planned,
+        }
+    }
+
+    /// By what it says.
+    fn as_read(text: &str) -> Self {
+        let mut table: Table = text.parse().unwrap_or_default();
+        let steps = match table.remove("step") {
+            Some(Value::Array(steps)) => steps,
+            Some(_) | None => Vec::new(),
+        };
+        let planned = steps.iter().filter_map(|step| {
+            let (verb, what) = step.as_table()?.iter().next()?;
+            Some(format!("{verb} = {what}"))
+        });
+        let planned = planned.collect();
+        let expect = table.remove("expect").map(|expect| {
+            let mut table = Table::new();
+            table.insert(String::from("expect"), expect);
+            table.to_string()
+        });
+        Self {
+            head: table.to_string(),
+            expect: expect.unwrap_or_default(),
+            planned,
+        }
     }
 }
 
@@ -190,6 +246,26 @@ mod tests {
                 "{:?}",
                 source.path
             );
+        }
+    }
+
+    #[test]
+    fn tables_may_be_written_in_any_way() {
+        let head = "name = \"x\"\npromise = \"M2\"\nabout = \"x\"\n";
+        let stream = "[[stream]]\nname = \"S\"\nsubjects = [\"s\"]\n";
+        for text in [
+            format!(
+                "{head}{stream}[[step]]\n[step.kill]\nnode = \"n1\"\n[ expect ]\nlost = \"nothing\"\n"
+            ),
+            format!(
+                "{head}step = [{{ kill = {{ node = \"n1\" }} }}]\n{stream}[expect]\nlost = \"nothing\"\n"
+            ),
+        ] {
+            let (mut growing, planned) =
+                GrowingScenario::begin(Path::new("x.toml"), &text).unwrap();
+            assert_eq!(planned, ["kill = { node = \"n1\" }"], "{text}");
+            growing.push(&planned[0]);
+            growing.check().unwrap();
         }
     }
 

@@ -36,7 +36,7 @@ pub use diagnostic::Diagnostic;
 pub use disk_step::{DamageTarget, DiskStep, Harm, StreamPart};
 pub use growing::GrowingScenario;
 pub use operator_step::{Key, OperatorStep};
-pub use replay::{ReplayNames, write_step};
+pub use replay::{TypedStep, is_role, write_step};
 pub use resolve::load;
 pub use resolved::{Expectations, KnownVerdict, Load, Scenario, StreamSpec};
 pub use step::{NetworkPart, NodeChoice, RestoreChanges, Step, Ways};

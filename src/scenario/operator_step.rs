@@ -64,6 +64,8 @@ pub enum OperatorStep {
     SaveConfig { name: String, data: Option<String> },
     /// Make what a saved configuration has and the servers lack.
     ApplyConfig { from: String },
+    /// Give a node a name by which later steps know it: of followers and spares one that has none yet.
+    NameNode { node: NodeChoice, alias: String },
     /// Have the recovery cluster take over.
     FailOver,
     /// Give ended servers another key of encryption at rest.
@@ -78,7 +80,7 @@ impl OperatorStep {
             Self::Upgrade { .. } | Self::Purge { .. } | Self::DeleteMessages { .. } => false,
             Self::Update { .. } | Self::StreamPeerRemove { .. } => false,
             Self::MetaRescue { .. } | Self::MetaStepDown | Self::StartAll => false,
-            Self::FailOver | Self::Rekey { .. } => false,
+            Self::FailOver | Self::Rekey { .. } | Self::NameNode { .. } => false,
             Self::SaveConfig { .. } | Self::ApplyConfig { .. } => false,
         }
     }
@@ -91,7 +93,7 @@ impl OperatorStep {
             | Self::MetaRescue { fails, .. } => *fails,
             Self::Upgrade { .. } | Self::Purge { .. } | Self::DeleteMessages { .. } => false,
             Self::MetaStepDown | Self::KillAll { .. } | Self::StartAll => false,
-            Self::FailOver | Self::Rekey { .. } => false,
+            Self::FailOver | Self::Rekey { .. } | Self::NameNode { .. } => false,
             Self::SaveConfig { .. } | Self::ApplyConfig { .. } => false,
         }
     }
@@ -129,6 +131,7 @@ impl fmt::Display for OperatorStep {
                     .map_or(Ok(()), |stream| write!(f, ", with the data of {stream}"))
             }
             Self::ApplyConfig { from } => write!(f, "apply the configurations of `{from}`"),
+            Self::NameNode { node, alias } => write!(f, "call the {node} {alias}"),
             Self::FailOver => f.write_str("have the recovery cluster take over"),
             Self::Rekey { nodes, key } => {
                 let names: Vec<_> = nodes.iter().map(ToString::to_string).collect();

@@ -1,22 +1,10 @@
-//! Typed steps as they stand in a file that goes through them again. There another node leads, so a node
-//! is named by what it was when it was hit, and gets a name by which later steps know it.
+//! Typed steps as they stand in a file that goes through them again. There another node leads, so a node is
+//! named by what it was when a step first mentioned it, and known by that name from then on.
 
 use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
-/// Steps that may give the node they choose a name.
-const NAMING: [&str; 9] = [
-    "kill",
-    "stop",
-    "pause",
-    "fill_disk",
-    "limit_memory",
-    "upgrade",
-    "cut",
-    "delay",
-    "wipe",
-];
 /// Fields that name a node, or several, and the only verb in which they do; in all when none is said.
 const NODE_FIELDS: [(&str, Option<&str>); 6] = [
     ("node", None),
@@ -26,100 +14,89 @@ const NODE_FIELDS: [(&str, Option<&str>); 6] = [
     ("from", Some("delay")),
     ("from", Some("heal")),
 ];
+/// Steps after which every node is another.
+const ON_ALL: [&str; 1] = ["kill_all"];
 
-/// The names that nodes have in the file.
-#[derive(Debug, Clone, Default)]
-pub struct ReplayNames {
-    by_node: BTreeMap<String, String>,
+/// A step as it was typed.
+#[derive(Debug, Clone)]
+pub struct TypedStep {
+    verb: String,
+    what: Value,
 }
 
-impl ReplayNames {
-    /// Whether the file's name of a node is known already.
-    pub fn knows(&self, node: &str) -> bool {
-        self.by_node.contains_key(node)
+impl TypedStep {
+    /// Reads a step, such as `kill = { node = "n2" }`; nothing when it is none.
+    pub fn read(text: &str) -> Option<Self> {
+        let table: Table = text.parse().ok()?;
+        let (verb, what) = table.into_iter().next()?;
+        Some(Self { verb, what })
     }
 
-    /// The node that a step hits outright, by its own name or by the file's: neither is a role, such as
-    /// `leader of ORDERS`.
-    pub fn named_node(&self, step: &str) -> Option<String> {
-        let (_, fields) = verb_of(step)?;
-        let text = fields.get("node")?.as_str()?.trim();
-        let is_role = text.contains(" of ") || text == "meta leader";
-        (!is_role).then(|| self.node_of(text))
+    /// Whether it is about every node.
+    pub fn is_on_all(&self) -> bool {
+        ON_ALL.contains(&self.verb.as_str())
     }
 
-    /// What a step calls the node it chooses from then on.
-    pub fn called_in(step: &str) -> Option<String> {
-        let (_, fields) = verb_of(step)?;
-        let called = fields.get("as").or_else(|| fields.get("node"))?;
-        called.as_str().map(|name| name.trim().to_owned())
+    /// The name that it gives a node which it adds.
+    pub fn adds(&self) -> Option<&str> {
+        let is_adding = self.verb == "add_node";
+        self.what.get("as")?.as_str().filter(|_| is_adding)
     }
 
-    /// The step as it stands in the file. `role` is what the node it names outright was when it was
-    /// hit; `chosen` is the node that was hit.
-    pub fn translate(&mut self, step: &str, role: Option<&str>, chosen: Option<&str>) -> String {
-        let Some((verb, mut fields)) = verb_of(step) else {
-            return step.to_owned();
+    /// Every node that it names, by whatever name.
+    pub fn nodes(&self) -> Vec<String> {
+        let mut copy = self.clone();
+        let mut names = Vec::new();
+        copy.for_each_node(|name| names.push(name.clone()));
+        names
+    }
+
+    /// The same step with other names for nodes.
+    #[must_use]
+    pub fn renamed(&self, names: &BTreeMap<String, String>) -> Self {
+        let mut copy = self.clone();
+        copy.for_each_node(|name| {
+            if let Some(other) = names.get(name.trim()) {
+                other.clone_into(name);
+            }
+        });
+        copy
+    }
+
+    /// As it is written.
+    pub fn text(&self) -> String {
+        if let Value::Table(fields) = &self.what {
+            return write_step(&self.verb, fields.clone());
+        }
+        format!("{} = {}", self.verb, self.what)
+    }
+
+    fn for_each_node(&mut self, mut visit: impl FnMut(&mut String)) {
+        let Value::Table(fields) = &mut self.what else {
+            return;
         };
-        let (known, named) = (
-            chosen.and_then(|node| self.by_node.get(node)).cloned(),
-            fields.get("as").and_then(Value::as_str).map(str::to_owned),
-        );
         for (field, only) in NODE_FIELDS {
-            if only.is_none_or(|only| only == verb)
-                && let Some(value) = fields.get_mut(field)
-            {
-                self.rename(value);
+            if only.is_some_and(|only| only != self.verb) {
+                continue;
             }
-        }
-        let is_one = fields.get("node").is_some_and(Value::is_str);
-        if verb == "add_node" {
-            self.learn(chosen, named);
-        } else if let Some(node) = chosen.filter(|_| is_one && NAMING.contains(&verb.as_str())) {
-            if let Some(role) = role.filter(|_| known.is_none()) {
-                fields.insert(String::from("node"), Value::from(role));
-            }
-            let is_by_name = fields["node"].as_str() == Some(node);
-            // Who has no role, as without any stream, keeps the name it has.
-            if known.is_none() && named.is_none() && !is_by_name {
-                let alias = format!("was-{node}");
-                fields.insert(String::from("as"), Value::from(alias.clone()));
-                self.learn(chosen, Some(alias));
-            } else if known.is_none() {
-                self.learn(chosen, named);
-            }
-        }
-        write_step(&verb, fields)
-    }
-
-    fn learn(&mut self, node: Option<&str>, name: Option<String>) {
-        if let (Some(node), Some(name)) = (node, name) {
-            self.by_node.insert(node.to_owned(), name);
-        }
-    }
-
-    fn rename(&self, value: &mut Value) {
-        match value {
-            Value::String(text) => {
-                if let Some(name) = self.by_node.get(text.trim()) {
-                    name.clone_into(text);
+            match fields.get_mut(field) {
+                Some(Value::String(name)) => visit(name),
+                Some(Value::Array(names)) => {
+                    for name in names {
+                        if let Value::String(name) = name {
+                            visit(name);
+                        }
+                    }
                 }
+                Some(_) | None => {}
             }
-            Value::Array(values) => {
-                for value in values {
-                    self.rename(value);
-                }
-            }
-            Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => {}
-            Value::Datetime(_) | Value::Table(_) => {}
         }
     }
+}
 
-    /// The node that has this name in the file.
-    fn node_of(&self, name: &str) -> String {
-        let known = self.by_node.iter().find(|(_, known)| *known == name);
-        known.map_or(name, |(node, _)| node).to_owned()
-    }
+/// Whether a node is named by what it is, such as `leader of ORDERS`.
+pub fn is_role(name: &str) -> bool {
+    name.contains(" of ") || name.trim() == "meta leader"
 }
 
 /// A step as it is written: who is hit, how, and what the node is called from then on.
@@ -141,81 +118,44 @@ pub fn write_step(verb: &str, fields: Table) -> String {
     format!("{verb} = {{ {} }}", fields.join(", "))
 }
 
-/// The verb of a step, and what it says.
-fn verb_of(step: &str) -> Option<(String, Table)> {
-    let table: Table = step.parse().ok()?;
-    let (verb, what) = table.into_iter().next()?;
-    let Value::Table(fields) = what else {
-        return None;
-    };
-    Some((verb, fields))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_node_is_called_by_what_it_was_and_known_from_then_on() {
-        let mut names = ReplayNames::default();
-        let killed = names.translate(
-            "kill = { node = \"n2\", wipe = true }",
-            Some("leader of ORDERS"),
-            Some("n2"),
-        );
-        let expected = "kill = { node = \"leader of ORDERS\", wipe = true, as = \"was-n2\" }";
-        assert_eq!(killed, expected);
-        let removed = names.translate("peer_remove = { node = \"n2\" }", None, Some("n2"));
-        assert_eq!(removed, "peer_remove = { node = \"was-n2\" }");
-        assert_eq!(
-            names.named_node("start = { node = \"was-n2\" }").as_deref(),
-            Some("n2")
-        );
-        // Once known, its role of then is no matter.
-        let again = names.translate(
-            "pause = { node = \"n2\" }",
-            Some("follower of ORDERS"),
-            Some("n2"),
-        );
-        assert_eq!(again, "pause = { node = \"was-n2\" }");
-        let cut = names.translate(
-            "cut = { node = [\"n1\", \"n2\"], from = \"n3\" }",
-            None,
-            None,
-        );
-        assert_eq!(cut, "cut = { node = [\"n1\", \"was-n2\"], from = \"n3\" }");
-    }
-
-    #[test]
-    fn a_role_gets_a_name_for_whom_it_was() {
-        let mut names = ReplayNames::default();
-        assert_eq!(names.named_node("pause = { node = \"meta leader\" }"), None);
-        let paused = names.translate("pause = { node = \"meta leader\" }", None, Some("n3"));
-        assert_eq!(
-            paused,
-            "pause = { node = \"meta leader\", as = \"was-n3\" }"
-        );
-        let resumed = names.translate("resume = { node = \"n3\" }", None, Some("n3"));
-        assert_eq!(resumed, "resume = { node = \"was-n3\" }");
-    }
-
-    #[test]
-    fn who_has_no_role_keeps_its_name_and_a_name_that_was_given_stays() {
-        let mut names = ReplayNames::default();
-        let step = "kill = { node = \"n1\" }";
-        assert_eq!(names.translate(step, None, Some("n1")), step);
-        let given = "kill = { node = \"n2\", as = \"victim\" }";
-        let expected = "kill = { node = \"spare of ORDERS\", as = \"victim\" }";
-        assert_eq!(
-            names.translate(given, Some("spare of ORDERS"), Some("n2")),
-            expected
-        );
-        let start = names.translate("start = { node = \"n2\" }", None, Some("n2"));
-        assert_eq!(start, "start = { node = \"victim\" }");
-        let added = "add_node = { as = \"n5\" }";
-        assert_eq!(names.translate(added, None, Some("n5")), added);
-        assert!(names.knows("n5"));
-        // What is no step with fields stays as it is.
-        assert_eq!(names.translate("run = \"2s\"", None, None), "run = \"2s\"");
+    fn every_node_of_a_step_is_found_and_renamed() {
+        let names = BTreeMap::from([
+            (String::from("n1"), String::from("was-n1")),
+            (String::from("2.15.1"), String::from("no node")),
+        ]);
+        for (text, nodes, renamed) in [
+            ("run = \"2s\"", &[][..], "run = \"2s\""),
+            (
+                "kill = { wipe = true, node = \"n1\" }",
+                &["n1"],
+                "kill = { node = \"was-n1\", wipe = true }",
+            ),
+            (
+                "cut = { from = \"n1\", node = [\"n2\", \"n3\"] }",
+                &["n2", "n3", "n1"],
+                "cut = { node = [\"n2\", \"n3\"], from = \"was-n1\" }",
+            ),
+            (
+                "elect = { stream = \"S\", not = \"n1\" }",
+                &["n1"],
+                "elect = { stream = \"S\", not = \"was-n1\" }",
+            ),
+            (
+                "upgrade = { node = \"n1\", to = \"2.15.1\" }",
+                &["n1"],
+                "upgrade = { node = \"was-n1\", to = \"2.15.1\" }",
+            ),
+        ] {
+            let step = TypedStep::read(text).unwrap();
+            assert_eq!(step.nodes(), nodes, "{text}");
+            assert_eq!(step.renamed(&names).text(), renamed);
+        }
+        assert!(TypedStep::read("no step").is_none());
+        assert!(TypedStep::read("kill_all = {}").unwrap().is_on_all());
     }
 }

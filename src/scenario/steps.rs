@@ -29,6 +29,10 @@ impl Resolver<'_> {
             Written::Wipe(on) => {
                 self.on_victim(on, |node, alias| Step::Disk(DiskStep::Wipe { node, alias }))
             }
+            Written::NameNode(name) => Ok(Step::Operator(OperatorStep::NameNode {
+                node: self.node(&name.node)?,
+                alias: self.new_alias(&name.alias)?,
+            })),
             Written::Stop(on) => self.on_victim(on, |node, alias| Step::Stop { node, alias }),
             Written::Pause(on) => self.on_victim(on, |node, alias| Step::Pause { node, alias }),
             Written::Resume(on) => self.on_node(on, |node| Step::Resume { node }),

@@ -9,6 +9,15 @@ pub(super) use super::written_operator_step::{
     Update, Upgrade,
 };
 
+/// Gives a node a name.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NameNode {
+    pub(super) node: Spanned<String>,
+    #[serde(rename = "as")]
+    pub(super) alias: Spanned<String>,
+}
+
 /// `[[step]]`: one verb and what it needs.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -17,6 +26,7 @@ pub(super) enum Step {
     Run(Spanned<String>),
     Kill(Kill),
     Wipe(OnNode),
+    NameNode(NameNode),
     Stop(OnNode),
     Pause(OnNode),
     Resume(OnNode),
