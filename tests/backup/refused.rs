@@ -4,7 +4,7 @@ use std::fs;
 use std::future::pending;
 
 use lifeboat::archive::{BackupLayout, Form};
-use lifeboat::backup::{BackupError, RestoreOptions, restore_stream};
+use lifeboat::backup::{BackupError, IfExists, RestoreOptions, restore_stream};
 use lifeboat_harness::wait::{Probe, until};
 use semver::Version;
 use serde_json::json;
@@ -228,6 +228,38 @@ async fn of_two_restores_at_once_one_wins_or_neither_and_the_name_is_free() {
             after.messages.len(),
             before.messages.len()
         );
+    }
+}
+
+/// Who comes second must not remove what the first one is just putting there.
+#[tokio::test]
+async fn of_two_replacements_at_once_at_most_one_touches_the_stream() {
+    let world = World::start(1).await;
+    world.fill(1, &json!({})).await;
+    let before = world.picture(STREAM).await;
+    let taken = world.back_up(STREAM, "backup").await;
+    for round in 0..5 {
+        let options = ["one", "two"].map(|name| RestoreOptions {
+            if_exists: IfExists::Replace,
+            keep_old: Some(world.path(&format!("{name}-{round}"))),
+            ..RestoreOptions::default()
+        });
+        let other = world.connect().await;
+        let [first, second] = &options;
+        let (one, two) = tokio::join!(
+            restore_stream(&world.connection, &taken.directory, first, &(), pending()),
+            restore_stream(&other, &taken.directory, second, &(), pending()),
+        );
+        for refused in [&one, &two]
+            .into_iter()
+            .filter_map(|done| done.as_ref().err())
+        {
+            assert!(
+                matches!(refused, BackupError::RestoredByAnother { .. }),
+                "{refused:?}"
+            );
+        }
+        assert_eq!(world.picture(STREAM).await.messages, before.messages);
     }
 }
 
