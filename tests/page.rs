@@ -203,7 +203,7 @@ fn a_run_that_held_is_shown_from_its_evidence() {
             "▼ kill n",
             "ORDERS whole",
             "publish 100 messages to ORDERS",
-            "write gap",
+            "ORDERS acknowledged nothing for ",
             "Who leads",
             "Replicas behind the furthest",
             "What each replica held at the end",
