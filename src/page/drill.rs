@@ -60,7 +60,7 @@ pub(super) fn page(run: &RunEvidence) -> Markup {
         @if let Some(judged) = &judged { (loss_section(run, judged)) }
         (replicas::section(&run.events))
         (steps(&timeline))
-        (logs::section(&run.logs, began, timeline.end))
+        (logs::section(&run.logs, began, ready_us(&run.events), &timeline))
         (scenario(run))
         (again(run, &beginning))
     };
@@ -85,6 +85,12 @@ fn judged(run: &RunEvidence) -> Option<Judgement> {
         judgement.verdict = Verdict::Inconclusive;
         Some(judgement)
     })
+}
+
+fn ready_us(events: &[Stamped]) -> Option<u64> {
+    let mut events = events.iter();
+    let ready = events.find(|stamped| stamped.event == Event::Ready);
+    ready.map(|stamped| stamped.at_us)
 }
 
 fn beginning(events: &[Stamped]) -> Beginning {
