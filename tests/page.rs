@@ -176,6 +176,48 @@ fn expect_all(page: &str, wanted: &[&str]) {
     }
 }
 
+/// Evidence stays as it is, and what it was made to say is not taken for true.
+fn expect_guarded(lifeboat: &Lifeboat, directory: &Path, path: &Path, page: &str, record: &Value) {
+    // A page takes the place of no evidence, and of nothing that is no file.
+    let verdict = directory.join("verdict.json");
+    let before = fs::read(&verdict).unwrap();
+    std::os::unix::fs::symlink(path, directory.join("link.html")).unwrap();
+    for target in [
+        &verdict,
+        &directory.join("link.html"),
+        Path::new("/dev/stdout"),
+    ] {
+        let arguments: [&std::ffi::OsStr; 4] = [
+            "report".as_ref(),
+            directory.as_ref(),
+            "-o".as_ref(),
+            target.as_ref(),
+        ];
+        let called = lifeboat.call(&arguments).expect_code(2);
+        assert!(called.stderr.contains("can't write"), "{}", called.stderr);
+    }
+    assert_eq!(fs::read(&verdict).unwrap(), before);
+    let arguments: [&std::ffi::OsStr; 4] = [
+        "report".as_ref(),
+        directory.as_ref(),
+        "-o".as_ref(),
+        "-".as_ref(),
+    ];
+    let called = lifeboat.call(&arguments).expect_code(0);
+    assert_eq!(called.stdout.trim_end(), page.trim_end());
+
+    // A verdict that was written by hand is not what the ledger says.
+    let mut forged = record.clone();
+    forged["judgement"]["figures"]["lost"] = json!(7);
+    fs::write(&verdict, forged.to_string()).unwrap();
+    let (_, page) = report(lifeboat, directory);
+    expect_all(
+        &page,
+        &["the ledger differ: lost is 7 in the one, and 0 by the other"],
+    );
+    fs::write(&verdict, before).unwrap();
+}
+
 #[test]
 fn a_run_that_held_is_shown_from_its_evidence() {
     let lifeboat = Lifeboat::new();
@@ -203,7 +245,7 @@ fn a_run_that_held_is_shown_from_its_evidence() {
             "▼ kill n",
             "ORDERS whole",
             "publish 100 messages to ORDERS",
-            "write gap",
+            "ORDERS acknowledged nothing for ",
             "Who leads",
             "Replicas behind the furthest",
             "What each replica held at the end",
@@ -220,6 +262,14 @@ fn a_run_that_held_is_shown_from_its_evidence() {
         "{recovery}"
     );
     assert!(!page.contains("these lost is not known"));
+    assert!(!page.contains("verdict.json and the ledger differ"));
+    let drawn = format!(
+        "Publishes over time: {} acknowledged, {} refused, {} without an answer",
+        figures["acknowledged"], figures["refused"], figures["unknown"]
+    );
+    expect_all(&page, &[&drawn, "Nothing: every acknowledged message"]);
+
+    expect_guarded(&lifeboat, &directory, &path, &page, &record);
 
     // A matrix that was interrupted has runs, the last of which may be half, and no table.
     let line = json!({

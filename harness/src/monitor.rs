@@ -100,7 +100,8 @@ pub struct StreamView {
     pub name: String,
     /// What this node's copy holds.
     pub state: StreamState,
-    /// Its group as this node sees it; absent on a standalone server.
+    /// Its group as this node sees it; absent on a standalone server, and where a node does not know it
+    /// yet.
     #[serde(default)]
     pub cluster: Option<GroupView>,
 }
@@ -114,11 +115,10 @@ pub struct GroupView {
 }
 
 impl StreamView {
-    /// Whether this node's copy says that a node leads it. A copy without a group leads itself.
-    pub fn is_led_by(&self, node: &str) -> bool {
-        self.cluster
-            .as_ref()
-            .is_none_or(|group| group.leader == node)
+    /// Whether this copy says that a node leads it.
+    fn is_led_by(&self, node: &str) -> bool {
+        let group = self.cluster.as_ref();
+        group.is_some_and(|group| group.leader == node)
     }
 }
 
@@ -145,6 +145,12 @@ impl JetStreamView {
     /// This node's copy of a stream, if it has one.
     pub fn stream(&self, account: &str, stream: &str) -> Option<StreamState> {
         self.stream_view(account, stream).map(|view| view.state)
+    }
+
+    /// Whether this node says that it leads a stream: a copy without a group leads itself where there is
+    /// no cluster, and nothing where there is one.
+    pub fn leads(&self, own: &StreamView, node: &str) -> bool {
+        own.is_led_by(node) || (own.cluster.is_none() && self.meta_cluster.is_none())
     }
 
     /// This node's copy of a stream and what it says of its group, if it has one.

@@ -15,7 +15,8 @@ pub struct Report {
     /// The directory of a run, a rehearsal or a matrix, or a matrix's file
     #[arg(value_name = "DIR|FILE")]
     pub evidence: PathBuf,
-    /// Write the page there [default: report.html in the directory, or beside a file as .html]
+    /// Write the page there, `-` to standard output [default: report.html in the directory, or beside a file
+    /// as .html]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }

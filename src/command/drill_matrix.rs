@@ -88,8 +88,7 @@ pub(super) async fn run(options: DrillMatrix) -> Outcome {
     }
     drop(running);
     if planned.is_empty() && partition != Partition::default() {
-        ui::say("this part has nothing to run");
-        return Ok(Exit::Done);
+        return nothing_to_run(metrics);
     }
     let told = Told {
         earlier: earlier.as_ref(),
@@ -149,6 +148,17 @@ pub(super) fn conclude(results: &Results, told: Told<'_>) -> Outcome {
         metrics: runs_as_metrics(&runs),
     })?;
     Ok(exit_of(&runs))
+}
+
+/// Whoever collects metrics finds a file as well.
+fn nothing_to_run(metrics: ReportFiles) -> Outcome {
+    ui::say("this part has nothing to run");
+    metrics.write(|| Texts {
+        junit: runs_as_junit(&[]),
+        markdown: runs_markdown(&[]),
+        metrics: runs_as_metrics(&[]),
+    })?;
+    Ok(Exit::Done)
 }
 
 /// Versions as typed, oldest first, each once.

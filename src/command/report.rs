@@ -1,8 +1,10 @@
 //! `report`: stored evidence as a page.
 
-use std::io::Write as _;
+use std::fs;
+use std::io;
+use std::path::Path;
 
-use super::reports::{beside, persist};
+use super::reports::{unwritable, write_whole};
 use super::{Failure, Outcome};
 use crate::cli::Report;
 use crate::exit::Exit;
@@ -12,11 +14,33 @@ use crate::ui;
 pub(super) fn run(options: &Report) -> Outcome {
     let page = page_of(&options.evidence)?;
     let path = options.output.as_ref().unwrap_or(&page.default_path);
-    let mut file = beside(path)?;
-    file.write_all(page.html.as_bytes())?;
-    persist(file, path)?;
+    if path == Path::new("-") {
+        ui::print(&page.html)?;
+        return Ok(Exit::Done);
+    }
+    check_target(path, &options.evidence)?;
+    write_whole(path, &page.html)?;
     ui::print(&path.display().to_string())?;
     Ok(Exit::Done)
+}
+
+/// A page takes the place of nothing but a page, whatever is named.
+fn check_target(path: &Path, evidence: &Path) -> Result<(), Failure> {
+    let Ok(there) = fs::symlink_metadata(path) else {
+        return Ok(());
+    };
+    let refused = |why: &str| Err(unwritable(path, &io::Error::other(why.to_owned())));
+    if !there.is_file() {
+        return refused("it is no regular file");
+    }
+    let (Ok(target), Ok(evidence)) = (path.canonicalize(), evidence.canonicalize()) else {
+        return Ok(());
+    };
+    let is_page = target.extension().is_some_and(|ending| ending == "html");
+    if target == evidence || (target.starts_with(&evidence) && !is_page) {
+        return refused("it is part of the evidence");
+    }
+    Ok(())
 }
 
 impl From<PageError> for Failure {

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use tempfile::NamedTempFile;
+use tempfile::{Builder, NamedTempFile};
 
 use super::Failure;
 use crate::cli::Reports;
@@ -73,35 +73,45 @@ impl ReportFiles {
         }
         if let Some((mut file, path)) = metrics {
             let text = texts.metrics.map_err(|error| unexpected(&error))?;
-            file.write_all(text.as_bytes())?;
+            let written = file.write_all(text.as_bytes());
+            written.map_err(|error| unwritable(&path, &error))?;
             persist(file, &path)?;
         }
         Ok(())
     }
 }
 
+/// Writes a file of which there is never a part.
+pub(super) fn write_whole(path: &Path, text: &str) -> Result<(), Failure> {
+    let mut file = beside(path)?;
+    let written = file.write_all(text.as_bytes());
+    written.map_err(|error| unwritable(path, &error))?;
+    persist(file, path)
+}
+
 /// Gives a file its name: who reads it reads all of it, or all of the one before.
-pub(super) fn persist(file: NamedTempFile, path: &Path) -> Result<(), Failure> {
-    file.as_file()
-        .set_permissions(Permissions::from_mode(0o644))?;
+fn persist(file: NamedTempFile, path: &Path) -> Result<(), Failure> {
     file.persist(path)
         .map_err(|error| unwritable(path, &error.error))?;
     Ok(())
 }
 
 /// A file in the same directory, which takes a name at the end.
-pub(super) fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
+fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
     if path.is_dir() {
         return Err(unwritable(path, &std::io::ErrorKind::IsADirectory.into()));
     }
     let parent = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
-    NamedTempFile::new_in(parent.unwrap_or(Path::new(".")))
+    // The umask takes from these what it takes from every file.
+    Builder::new()
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(parent.unwrap_or(Path::new(".")))
         .map_err(|error| unwritable(path, &error))
 }
 
-fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+pub(super) fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
     let text = format!("can't write {}: {error}", path.display());
     Failure::new(Exit::Usage, text)
 }

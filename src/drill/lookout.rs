@@ -53,7 +53,7 @@ async fn look(cluster: &Cluster, streams: &[StreamSpec]) -> Observation {
         let own = view.stream_view(account, stream)?;
         Some(ReplicaSeen {
             node: node.name().to_owned(),
-            leads: own.is_led_by(node.name()),
+            leads: view.leads(own, node.name()),
             messages: own.state.messages,
             first_sequence: own.state.first_seq,
             last_sequence: own.state.last_seq,

@@ -27,6 +27,8 @@ const BELOW: u32 = 44;
 const ABOVE: u32 = 8;
 /// The height of a lane.
 pub(super) const LANE: u32 = 48;
+/// No text comes nearer to the edge.
+const EDGE: i32 = 8;
 /// The height of a line of text.
 const TEXT_HEIGHT: i32 = 32;
 /// How much of its lane a bar fills.
@@ -84,7 +86,11 @@ impl Frame {
                 .x_label_area_size(BELOW)
                 .y_label_area_size(LEFT.unsigned_abs())
                 .build_cartesian_2d(0.0..self.end, vertical)?;
-            let number = |figure: &f64| format!("{figure:.0}");
+            // What is counted has no halves.
+            let number = |figure: &f64| match figure.fract() == 0.0 {
+                true => format!("{figure:.0}"),
+                false => String::new(),
+            };
             let time = |seconds: &f64| axis_seconds(*seconds);
             let mut mesh = chart.configure_mesh();
             mesh.x_labels(12)
@@ -204,9 +210,14 @@ impl Written {
         let area = chart.plotting_area().strip_coord_spec();
         let (base_x, base_y) = area.get_base_pixel();
         let corner = |x: i32, y: i32| (x - base_x, y - base_y);
-        let (x, y) = self.at;
+        let (mut x, y) = self.at;
+        let wide = width_of(&self.text);
+        // What would go beyond the edge ends there.
+        if matches!(self.style.pos.h_pos, HPos::Left) {
+            x = x.min(WIDTH.cast_signed() - EDGE - wide).max(0);
+        }
         if self.is_on_plate {
-            let (half, wide) = (TEXT_HEIGHT / 2, width_of(&self.text));
+            let half = TEXT_HEIGHT / 2;
             let plate = [corner(x - 4, y - half), corner(x + 6 + wide, y + half)];
             area.draw(&Rectangle::new(plate, Ink::Surface.fill()))?;
         }

@@ -6,21 +6,14 @@ use super::document::{Parts, badge, command, document, fact, figure};
 use super::evidence::RunEvidence;
 use super::seen::Seen;
 use super::timeline::{StepSpan, Timeline};
-use super::words::{counted, date, number, parsed, seconds};
-use super::{findings, logs, losses, replicas, timeline_panels};
+use super::words::{counted, date, name, number, parsed, seconds};
+use super::{agreement, findings, logs, losses, replicas, timeline_panels};
 use crate::drill::rules;
 use crate::judge::{Figures, FindingKind, Judgement, RunRecord, judge, losses as losses_of};
 use crate::ledger::{Event, Stamped, StepEnd};
 use crate::model::Verdict;
 use crate::report::headline;
-use crate::scenario::Catalog;
-
-/// The shapes of loss.
-const LOST: [FindingKind; 3] = [
-    FindingKind::LostHead,
-    FindingKind::LostHole,
-    FindingKind::LostTail,
-];
+use crate::scenario::{Catalog, StreamSpec};
 
 /// How a run began, as the ledger's first event tells.
 #[derive(Default)]
@@ -36,13 +29,15 @@ struct Beginning {
 /// The page.
 pub(super) fn page(run: &RunEvidence) -> Markup {
     let mut beginning = beginning(&run.events);
+    if let Some(record) = run.record.as_ref().filter(|_| beginning.server.is_empty()) {
+        beginning = of_record(record);
+    }
     if beginning.scenario.is_empty() {
         // A ledger without its first event has at least a place.
         let name = run.directory.file_name().unwrap_or_default();
         beginning.scenario = name.to_string_lossy().into_owned();
     }
-    let lost = run.scenario.as_ref().map(|scenario| scenario.expect.lost);
-    let timeline = Timeline::of(&run.events, lost);
+    let timeline = Timeline::of(&run.events, run.scenario.as_ref());
     let seen = Seen::of(&run.events, timeline.end);
     let judged = judged(run);
     let began = parsed(&beginning.at);
@@ -62,10 +57,10 @@ pub(super) fn page(run: &RunEvidence) -> Markup {
         (figures(judged.as_ref()))
         @if let Some(record) = &run.record { (findings::section(&record.judgement.findings)) }
         (timeline_panels::section(&timeline, seen.as_ref()))
-        (loss_section(run))
+        @if let Some(judged) = &judged { (loss_section(run, judged)) }
         (replicas::section(&run.events))
         (steps(&timeline))
-        (logs::section(&run.logs, began, timeline.end))
+        (logs::section(&run.logs, began, ready_us(&run.events), &timeline))
         (scenario(run))
         (again(run, &beginning))
     };
@@ -92,6 +87,12 @@ fn judged(run: &RunEvidence) -> Option<Judgement> {
     })
 }
 
+fn ready_us(events: &[Stamped]) -> Option<u64> {
+    let mut events = events.iter();
+    let ready = events.find(|stamped| stamped.event == Event::Ready);
+    ready.map(|stamped| stamped.at_us)
+}
+
 fn beginning(events: &[Stamped]) -> Beginning {
     let began = events.iter().find_map(|stamped| {
         let Event::Began {
@@ -115,6 +116,18 @@ fn beginning(events: &[Stamped]) -> Beginning {
         })
     });
     began.unwrap_or_default()
+}
+
+/// A ledger may lack its first event; its verdict tells the same.
+fn of_record(record: &RunRecord) -> Beginning {
+    Beginning {
+        scenario: record.scenario.clone(),
+        server: record.server.clone(),
+        server_sha256: record.server_sha256.clone(),
+        runtime: record.runtime.clone(),
+        seed: record.seed,
+        at: record.began_at.clone(),
+    }
 }
 
 fn head(run: &RunEvidence, beginning: &Beginning, timeline: &Timeline) -> Markup {
@@ -153,20 +166,40 @@ fn expected(record: &RunRecord) -> Markup {
     let expected = &record.expected;
     html! {
         @if record.is_as_expected() { "as expected" }
-        @else { b { "not as expected: it should be " (expected.verdict) } }
+        @else { b { "not as expected: " (unexpected(record)) } }
         @if let Some(because) = &expected.because {
             ". Known" @if expected.sometimes { ", in some runs" } ": " (because)
         }
     }
 }
 
+/// What was seen that should not be: another verdict, or one for another reason than is known.
+fn unexpected(record: &RunRecord) -> String {
+    let expected = &record.expected;
+    if record.verdict() != expected.verdict {
+        return format!("it should be {}", expected.verdict);
+    }
+    let names = |kinds: &[FindingKind]| {
+        let names: Vec<_> = kinds.iter().map(|kind| name(*kind)).collect();
+        names.join(", ")
+    };
+    let by = names(&record.broken_by());
+    format!(
+        "{} by {by}; known is {}",
+        record.verdict(),
+        names(&expected.findings)
+    )
+}
+
 /// What is wrong with the evidence itself.
 fn remarks(run: &RunEvidence) -> Markup {
+    let differences = agreement::differences(run);
+    let all: Vec<_> = run.remarks.iter().chain(&differences).collect();
     html! {
-        @if !run.remarks.is_empty() {
+        @if !all.is_empty() {
             section .remarks {
                 h2 { "About this evidence" }
-                ul { @for remark in &run.remarks { li { (remark) } } }
+                ul { @for remark in all { li { (remark) } } }
             }
         }
     }
@@ -195,7 +228,7 @@ fn figures(judged: Option<&Judgement>) -> Markup {
                 (figure("acknowledged", &number(figures.acknowledged), false))
                 (figure("refused", &number(figures.refused), false))
                 (figure("unknown fate", &number(figures.unknown), false))
-                (figure("lost (recovery point)", &lost, is_broken(&LOST)))
+                (figure("lost (recovery point)", &lost, is_broken(&losses::LOST)))
                 (figure("recovery time", &time(figures.recovery_seconds), slow))
                 (figure("longest write outage", &time(figures.write_outage_seconds), slow))
                 @for (name, count, kinds) in others(figures) {
@@ -229,20 +262,21 @@ fn others(figures: &Figures) -> [(&'static str, u64, &'static [FindingKind]); 9]
     ]
 }
 
-fn loss_section(run: &RunEvidence) -> Markup {
+fn loss_section(run: &RunEvidence, judged: &Judgement) -> Markup {
     let Some(scenario) = &run.scenario else {
         return html! {};
     };
     let known = losses_of(&rules(scenario), &run.events);
-    let published = scenario
-        .streams
-        .iter()
-        .filter(|stream| stream.feed.is_published());
-    let unread: Vec<_> = published
-        .map(|stream| stream.name.as_str())
-        .filter(|name| known.iter().all(|one| one.stream != *name))
-        .collect();
-    losses::section(&known, &unread)
+    // Mirrors, sources and buckets have no losses of their own to tell, but can be unread as well.
+    let read = replicas::read_to_their_end(&run.events);
+    let is_read = |stream: &&StreamSpec| match stream.feed.is_published() {
+        true => known.iter().any(|one| one.stream == stream.name),
+        false => read.contains(stream.name.as_str()),
+    };
+    let streams = scenario.streams.iter();
+    let unread = streams.filter(|stream| !is_read(stream));
+    let unread: Vec<_> = unread.map(|stream| stream.name.as_str()).collect();
+    losses::section(&known, &unread, judged)
 }
 
 fn steps(timeline: &Timeline) -> Markup {
@@ -308,7 +342,10 @@ fn again(run: &RunEvidence, beginning: &Beginning) -> Markup {
         same.map(|source| source.scenario.name.clone())
     });
     let is_built_in = built_in.is_some();
-    let file = run.directory.join("scenario.toml").display().to_string();
+    let is_known = !beginning.server.is_empty();
+    let directory = run.directory.canonicalize();
+    let directory = directory.as_ref().unwrap_or(&run.directory);
+    let file = directory.join("scenario.toml").display().to_string();
     let (name, seed) = (built_in.unwrap_or(file), beginning.seed.to_string());
     let mut words = vec![
         "drill",
@@ -325,12 +362,14 @@ fn again(run: &RunEvidence, beginning: &Beginning) -> Markup {
     html! {
         section id="again" {
             h2 { "Run it again" }
-            pre { (command(&words)) }
+            @if is_known { pre { (command(&words)) } }
             p .quiet {
-                "The seed makes the same choices; what servers and networks do in between is their own. "
-                @if !is_built_in { "The scenario is the one that lies beside the ledger. " }
+                @if is_known {
+                    "The seed makes the same choices; what servers and networks do in between is their own. "
+                    @if !is_built_in { "The scenario is the one that lies beside the ledger. " }
+                } @else { "Neither the ledger nor a verdict tells on which server it ran, and with which seed. " }
                 "The whole evidence, " (counted(run.events.len(), "event")) ", is in "
-                code { (run.directory.display()) } "."
+                code { (directory.display()) } "."
             }
         }
     }

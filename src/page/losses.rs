@@ -6,7 +6,7 @@ use plotters::prelude::Rectangle;
 
 use super::ink::{Ink, svg};
 use super::words::{counted, from_us, means, name, number, seconds};
-use crate::judge::{FindingKind, LostMessage, StreamLosses};
+use crate::judge::{Figures, FindingKind, Judgement, LostMessage, StreamLosses};
 
 /// Where the strip begins and ends, from above.
 const STRIP: (i32, i32) = (0, 90);
@@ -21,6 +21,13 @@ const STRIP_WIDTH: u32 = 1900;
 /// No more streams than this have a strip.
 const MOST_STREAMS: usize = 12;
 
+/// The shapes of loss.
+pub(super) const LOST: [FindingKind; 3] = [
+    FindingKind::LostHead,
+    FindingKind::LostHole,
+    FindingKind::LostTail,
+];
+
 /// Lost messages of one shape.
 #[derive(Debug, PartialEq)]
 pub(super) struct Shape<'a> {
@@ -30,12 +37,7 @@ pub(super) struct Shape<'a> {
 
 /// The lost messages, by shape.
 pub(super) fn shapes(losses: &StreamLosses) -> Vec<Shape<'_>> {
-    let kinds = [
-        FindingKind::LostHead,
-        FindingKind::LostHole,
-        FindingKind::LostTail,
-    ];
-    let shapes = kinds.into_iter().map(|kind| Shape {
+    let shapes = LOST.into_iter().map(|kind| Shape {
         kind,
         lost: losses.lost.iter().filter(|one| one.shape == kind).collect(),
     });
@@ -81,21 +83,45 @@ fn part_of((lost, all): (usize, usize)) -> Part {
 }
 
 /// Every stream that lost something; what others lost is not known, since no replica of them was read.
-pub(super) fn section(losses: &[StreamLosses], unread: &[&str]) -> Markup {
+pub(super) fn section(losses: &[StreamLosses], unread: &[&str], judged: &Judgement) -> Markup {
     let lossy: Vec<_> = losses.iter().filter(|one| !one.lost.is_empty()).collect();
+    let figures = &judged.figures;
+    let mut findings = judged.findings.iter();
+    let is_lost = figures.lost > 0 || findings.any(|one| LOST.contains(&one.kind));
+    let is_all_known = figures.unread == 0 && unread.is_empty() && !losses.is_empty();
     html! {
         section id="loss" {
             h2 { "What was lost, and where it lay" }
             @if !unread.is_empty() {
                 p { "What these lost is not known, since no replica of them was read: " (unread.join(", ")) "." }
-            } @else if lossy.is_empty() {
-                p { "Nothing: every acknowledged message is on a replica, or its stream's configuration says why not." }
+            }
+            @if lossy.is_empty() {
+                @if is_lost { p { "What was lost is told by the findings, and not where it lay." } }
+                @else if is_all_known { p { "Nothing: " (whole(figures)) "." } }
+                @else if losses.is_empty() { p { "No stream was compared with what it acknowledged." } }
+                @else { p { "Of the streams that were compared: nothing." } }
             }
             @for one in lossy.iter().take(MOST_STREAMS) { (of_stream(one)) }
             @if lossy.len() > MOST_STREAMS {
                 p .quiet { (counted(lossy.len() - MOST_STREAMS, "more stream")) " lost messages as well." }
             }
         }
+    }
+}
+
+/// Where every acknowledged message is.
+fn whole(figures: &Figures) -> String {
+    let mut others = Vec::new();
+    if figures.removed > 0 {
+        others.push(format!("operators removed {}", number(figures.removed)));
+    }
+    if figures.evicted > 0 {
+        others.push(format!("limits dropped {}", number(figures.evicted)));
+    }
+    let held = "every acknowledged message is on a replica";
+    match others.is_empty() {
+        true => held.to_owned(),
+        false => format!("{held}, but those of which {}", others.join(" and ")),
     }
 }
 
@@ -186,6 +212,7 @@ fn draw(losses: &StreamLosses) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Verdict;
 
     fn losses(acknowledged: usize, lost: &[(usize, FindingKind)]) -> StreamLosses {
         let lost = lost.iter().map(|(order, shape)| LostMessage {
@@ -203,6 +230,38 @@ mod tests {
         }
     }
 
+    fn judged(lost: u64, unread: u64) -> Judgement {
+        Judgement {
+            verdict: Verdict::Inconclusive,
+            findings: Vec::new(),
+            figures: Figures {
+                lost,
+                unread,
+                evicted: 7,
+                ..Figures::default()
+            },
+        }
+    }
+
+    #[test]
+    fn nothing_is_said_to_be_lost_only_where_everything_was_checked() {
+        let held = [losses(4, &[])];
+        let told = |losses: &[StreamLosses], unread: &[&str], judged: &Judgement| {
+            section(losses, unread, judged).into_string()
+        };
+        let page = told(&held, &[], &judged(0, 0));
+        assert!(page.contains("Nothing: every"), "{page}");
+        assert!(page.contains("limits dropped 7"), "{page}");
+        for page in [
+            told(&[], &[], &judged(0, 0)),
+            told(&held, &["M"], &judged(0, 0)),
+            told(&held, &[], &judged(0, 1)),
+            told(&held, &[], &judged(2, 0)),
+        ] {
+            assert!(!page.contains("Nothing: every"), "{page}");
+        }
+    }
+
     #[test]
     fn losses_are_sorted_by_shape_and_lie_where_they_lay() {
         use FindingKind::{LostHead, LostTail};
@@ -214,7 +273,7 @@ mod tests {
             .collect();
         assert_eq!(told, [(LostHead, 1), (LostTail, 2)]);
         assert_eq!(strip(&losses), [(1, 1), (0, 1), (1, 1), (1, 1)]);
-        let page = section(&[losses], &[]).into_string();
+        let page = section(&[losses], &[], &judged(3, 0)).into_string();
         assert!(page.contains("the scenario allows none"), "{page}");
         assert!(page.contains("lost-tail: 2 messages"), "{page}");
     }
@@ -237,6 +296,10 @@ mod tests {
         // More was lost than there was: no ledger says so, and no page fails on it.
         let odd = losses(1, &[(7, FindingKind::LostHole)]);
         assert_eq!(strip(&odd), [(0, 1)]);
-        assert!(section(&[odd], &[]).into_string().contains("<svg"));
+        assert!(
+            section(&[odd], &[], &judged(1, 0))
+                .into_string()
+                .contains("<svg")
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use maud::{Markup, html};
 
 use super::document::{Parts, document, fact};
-use super::words::{counted, date, percent, seconds};
+use super::words::{counted, date, name, percent, seconds};
 use super::{matrix_cell, matrix_changes};
 use crate::matrix::{Cell, Row, Table};
 use crate::model::Verdict;
@@ -177,11 +177,27 @@ fn unexpected_cell(row: &Row, version: &str, cell: &Cell) -> Markup {
         .verdicts()
         .map(|(verdict, count)| format!("{verdict} {count} of {}", cell.runs));
     let seen: Vec<_> = seen.collect();
+    let by: BTreeSet<&str> = cell
+        .history
+        .iter()
+        .flat_map(|run| &run.broken_by)
+        .map(|kind| name(*kind))
+        .collect();
+    let by: Vec<_> = by.into_iter().collect();
+    let known: Vec<_> = cell
+        .expected
+        .findings
+        .iter()
+        .map(|kind| name(*kind))
+        .collect();
     html! {
         li .broken[cell.broken > 0] {
             p .kind {
                 a href=(format!("#{}", anchor(&row.scenario))) { b { (row.scenario) } } " on " (version)
-                " " span .quiet { (seen.join(", ")) ", expected " (cell.expected.verdict) }
+                " " span .quiet {
+                    (seen.join(", ")) @if !by.is_empty() { " by " (by.join(", ")) }
+                    ", expected " (cell.expected.verdict) @if !known.is_empty() { " by " (known.join(", ")) }
+                }
             }
             @if let Some(reason) = &cell.reason { p .said { (reason) } }
             @if let Some(evidence) = &cell.evidence { p .quiet { "evidence: " code { (evidence.display()) } } }

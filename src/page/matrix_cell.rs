@@ -45,9 +45,17 @@ fn verdict(cell: &Cell) -> Markup {
             @if cell.runs > 1 { span .quiet { " " (cell.runs) "×" } }
         },
         None => html! {
-            span .inconclusive-word { "~ held " (cell.held) " of " (cell.runs) }
+            span .inconclusive-word { "~ " (mix(cell)) }
         },
     }
+}
+
+/// How many runs had which verdict.
+fn mix(cell: &Cell) -> String {
+    let parts = cell
+        .verdicts()
+        .map(|(verdict, count)| format!("{count} {verdict}"));
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 /// Whether that was to be expected.
@@ -89,11 +97,18 @@ fn spark(
         let figure = figure.map_or_else(|| String::from("none"), |figure| format!("{figure:.1}"));
         format!("{figure} ({verdict})")
     });
-    let label = format!("{what}: {}", told.collect::<Vec<_>>().join(", "));
+    let some = match runs {
+        0 => String::new(),
+        _ => format!(", last {MOST_RUNS} of {}", history.len()),
+    };
+    let label = format!("{what}{some}: {}", told.collect::<Vec<_>>().join(", "));
     let drawn = svg(SPARK, &label, |canvas| {
         points(canvas, &figures, most.max(0.001))
     });
-    html! { div .spark { (drawn) } }
+    html! {
+        div .spark { (drawn) }
+        @if !some.is_empty() { span .cell-note { (some.trim_start_matches(", ")) " runs" } }
+    }
 }
 
 fn points(canvas: &Canvas<'_>, figures: &[(Option<f64>, Verdict)], most: f64) -> Drawn {
@@ -109,14 +124,22 @@ fn points(canvas: &Canvas<'_>, figures: &[(Option<f64>, Verdict)], most: f64) ->
         .saturating_sub(1)
         .max(1);
     let mut x = EDGE;
-    let mut placed = Vec::new();
+    let (mut placed, mut line) = (Vec::new(), Vec::new());
     for (figure, verdict) in figures {
         if let Some(figure) = figure {
             placed.push(((x, base - share(*figure / most, base - EDGE)), *verdict));
+            line.push((x, base - share(*figure / most, base - EDGE)));
+        } else {
+            // No figure is no good one: it is marked at the upper edge, and ends the line.
+            let cross = [[(x - 5, 1), (x + 5, 11)], [(x - 5, 11), (x + 5, 1)]];
+            for stroke in cross {
+                canvas.draw(&PathElement::new(stroke, Ink::Unsure.line(3)))?;
+            }
+            let before = std::mem::take(&mut line);
+            canvas.draw(&PathElement::new(before, Ink::Quiet.line(2)))?;
         }
         x += (width - 2 * EDGE) / gaps;
     }
-    let line: Vec<_> = placed.iter().map(|(place, _)| *place).collect();
     canvas.draw(&PathElement::new(line, Ink::Quiet.line(2)))?;
     for ((x, y), verdict) in placed {
         match verdict {

@@ -45,9 +45,14 @@ fn between(table: &Table, then: &str, now: &str) -> Markup {
         .iter()
         .filter_map(|row| changed(row, then, now))
         .collect();
+    let both = |row: &&Row| row.cells.contains_key(then) && row.cells.contains_key(now);
+    let compared = table.rows.iter().filter(both).count();
+    let not_run = table.rows.len() - compared;
     html! {
         h3 { (then) " → " (now) }
-        @if changes.is_empty() { p { "Nothing changes." } }
+        @if compared == 0 { p { "No drill was run on both." } }
+        @else if changes.is_empty() { p { "Nothing changes in " (counted(compared, "drill")) "." } }
+        @if not_run > 0 { p .quiet { (counted(not_run, "drill")) " not compared: not run on both." } }
         (list("worse", Ordering::Less, &changes))
         (list("better", Ordering::Greater, &changes))
         (list("neither better nor worse, but not the same", Ordering::Equal, &changes))

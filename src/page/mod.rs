@@ -1,5 +1,6 @@
 //! Stored evidence as a page for a browser: one file that needs no other, for whoever was not there.
 
+mod agreement;
 mod chart;
 mod document;
 mod drill;

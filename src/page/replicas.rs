@@ -1,6 +1,6 @@
 //! What each replica held at the end, as it was read from its disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
 
@@ -28,6 +28,19 @@ enum Reading {
     /// By its server's word.
     Counted,
     Unreadable(String),
+}
+
+/// The streams of which a replica was read message by message, or which are known to be gone.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "only what was read at the end is of interest here"
+)]
+pub(super) fn read_to_their_end(events: &[Stamped]) -> BTreeSet<&str> {
+    let read = events.iter().filter_map(|stamped| match &stamped.event {
+        Event::ReplicaRead { stream, .. } | Event::StreamGone { stream } => Some(stream.as_str()),
+        _ => None,
+    });
+    read.collect()
 }
 
 /// What was held at the end, by stream and node.

@@ -1,16 +1,19 @@
 //! The panels of what was seen from outside: what nodes did, who led, and how far replicas were behind.
 
 use maud::{Markup, html};
+use plotters::prelude::Polygon;
 use plotters::style::text_anchor::HPos;
 
 use super::chart::{Frame, Panel, Scale, lane_top};
 use super::ink::{Drawn, Ink, width_of};
-use super::seen::{Lane, Lead, Seen, Span};
+use super::seen::{Behind, Lane, Lead, Seen, Span};
 use super::words::{counted, float, number, seconds};
 use crate::ledger::NodeStatus;
 
 /// No more lanes than this are drawn in a panel.
 const MOST_LANES: usize = 24;
+/// No more changes of a lane than this are told in words.
+const MOST_TOLD: usize = 20;
 
 /// What every node did.
 pub(super) fn states(frame: &Frame, seen: &Seen) -> Markup {
@@ -48,9 +51,9 @@ pub(super) fn leaders(frame: &Frame, seen: &Seen) -> Markup {
                         draw_span(panel, number, span, ink, node)?;
                     }
                     Lead::Nobody => draw_span(panel, number, span, Ink::Absent, "no leader")?,
-                    Lead::Several => {
-                        draw_span(panel, number, span, Ink::Unknown, "several say so")?;
-                    }
+                    Lead::Several => draw_span(panel, number, span, Ink::Unsure, "several say so")?,
+                    Lead::Unknown => draw_span(panel, number, span, Ink::Unknown, "not known")?,
+                    Lead::NotThere => draw_span(panel, number, span, Ink::Grid, "not there")?,
                 }
             }
         }
@@ -62,11 +65,13 @@ pub(super) fn leaders(frame: &Frame, seen: &Seen) -> Markup {
 /// Who led what from when to when, for those who can't see it.
 fn told(lanes: &[&Lane<Lead>]) -> String {
     let lanes = lanes.iter().map(|lane| {
-        let spans = lane.spans.iter().map(|span| {
+        let spans = lane.spans.iter().take(MOST_TOLD).map(|span| {
             let leader = match &span.what {
                 Lead::Node(node) => node.as_str(),
                 Lead::Nobody => "nobody",
                 Lead::Several => "several say so",
+                Lead::Unknown => "not known",
+                Lead::NotThere => "not there",
             };
             format!(
                 "{leader} from {} to {}",
@@ -74,7 +79,12 @@ fn told(lanes: &[&Lane<Lead>]) -> String {
                 seconds(span.to)
             )
         });
-        format!("{}: {}", lane.name, spans.collect::<Vec<_>>().join(", "))
+        let more = match lane.spans.len().saturating_sub(MOST_TOLD) {
+            0 => String::new(),
+            more => format!(", and {}", counted(more, "more change")),
+        };
+        let spans = spans.collect::<Vec<_>>().join(", ");
+        format!("{}: {spans}{more}", lane.name)
     });
     lanes.collect::<Vec<_>>().join("; ")
 }
@@ -83,7 +93,8 @@ fn told(lanes: &[&Lane<Lead>]) -> String {
 pub(super) fn lags(frame: &Frame, seen: &Seen) -> Markup {
     let lags: Vec<_> = seen.lags.iter().take(MOST_LANES).collect();
     let most = lags.iter().flat_map(|(_, lane)| &lane.spans);
-    let most = most.map(|span| span.what).max().unwrap_or_default();
+    let most = most.map(|span| span.what.sequences()).max();
+    let most = most.unwrap_or_default();
     let label = format!(
         "How far replicas were behind: {} at most",
         counted_lag(most)
@@ -103,24 +114,38 @@ fn counted_lag(lag: u64) -> String {
 }
 
 /// A lag as steps above the base of its lane, where there is a replica, and its most beside it.
-fn draw_lag(panel: &mut Panel<'_, '_, '_>, number: usize, lane: &Lane<u64>, most: u64) -> Drawn {
+fn draw_lag(panel: &mut Panel<'_, '_, '_>, number: usize, lane: &Lane<Behind>, most: u64) -> Drawn {
     let (top, base) = (lane_top(number) + 0.14, lane_top(number) + 0.92);
-    for span in &lane.spans {
-        let line = [(span.from, base - 0.06), (span.to, base)];
+    // What follows on each other is one shape: a page has room for many changes.
+    for run in lane.spans.chunk_by(|one, next| one.to >= next.from) {
+        let (Some(first), Some(last)) = (run.first(), run.last()) else {
+            continue;
+        };
+        let mut outline = vec![(first.from, base)];
+        for span in run {
+            let share = float(span.what.sequences()) / float(most);
+            let height = base - (base - top) * share;
+            outline.extend([(span.from, height), (span.to, height)]);
+        }
+        outline.push((last.to, base));
+        let shape = Polygon::new(outline, Ink::Unsure.fill());
+        panel.chart.draw_series([shape])?;
+        let line = [(first.from, base - 0.06), (last.to, base)];
         panel.fill(line, Ink::Quiet.fill())?;
-        let share = float(span.what) / float(most);
-        let corners = [(span.from, base - (base - top) * share), (span.to, base)];
-        if span.what > 0 {
-            panel.fill(corners, Ink::Unsure.fill())?;
+    }
+    for span in &lane.spans {
+        match span.what {
+            Behind::By(_) => {}
+            Behind::Unknown => draw_span(panel, number, span, Ink::Unknown, "not known")?,
         }
     }
-    let highest = lane.spans.iter().max_by_key(|span| span.what);
-    let Some(span) = highest.filter(|span| span.what > 0) else {
+    let highest = lane.spans.iter().max_by_key(|span| span.what.sequences());
+    let Some(span) = highest.filter(|span| span.what.sequences() > 0) else {
         return Ok(());
     };
-    let text = format!("{} behind", super::words::number(span.what));
+    let text = format!("{} behind", super::words::number(span.what.sequences()));
     let (x, y) = panel.place((span.to, lane_top(number) + 0.5));
-    panel.write(&text, (x + 14, y), Ink::Text.text(HPos::Left));
+    panel.write_on_plate(&text, (x + 14, y));
     Ok(())
 }
 
@@ -139,7 +164,7 @@ fn draw_span<T>(
     if right.saturating_sub(left) < width_of(word) + 16 {
         return Ok(());
     }
-    if matches!(ink, Ink::Absent | Ink::Unknown) {
+    if matches!(ink, Ink::Absent | Ink::Unknown | Ink::Grid) {
         panel.write_on_plate(word, (left + 8, y));
     } else if ink == Ink::GoodPale {
         panel.write(word, (left + 8, y), Ink::Text.text(HPos::Left));

@@ -1,13 +1,13 @@
 //! The first panel: faults and recoveries by name, every step from its begin to its end, and the two
 //! times that are promised.
 
-use maud::Markup;
+use maud::{Markup, html};
 use plotters::style::text_anchor::HPos;
 
 use super::chart::{AXIS, Frame, LEFT, Panel, Scale, WIDTH, lane_top};
 use super::ink::{Drawn, Ink, width_of};
 use super::timeline::{Mark, StepSpan, Timeline};
-use super::words::{from_us, seconds, shortened};
+use super::words::{counted, from_us, seconds, shortened};
 use crate::ledger::StepEnd;
 
 /// The room between a bar and its text.
@@ -44,7 +44,7 @@ pub(super) fn panel(frame: &Frame, timeline: &Timeline) -> Markup {
         timeline.steps.len(),
         timeline.faults.len()
     );
-    frame.panel(Scale::Lanes(mark_lanes + bars.len()), &label, |panel| {
+    let drawn = frame.panel(Scale::Lanes(mark_lanes + bars.len()), &label, |panel| {
         for (lane, mark, ink) in &placed {
             write_mark(panel, *lane, mark, *ink);
         }
@@ -52,7 +52,14 @@ pub(super) fn panel(frame: &Frame, timeline: &Timeline) -> Markup {
             draw_bar(panel, frame, mark_lanes + number, one)?;
         }
         Ok(())
-    })
+    });
+    let steps = timeline.steps.len().saturating_sub(MOST_STEPS);
+    html! {
+        (drawn)
+        @for (more, what) in [(steps, "more step"), (marks.len() - placed.len(), "more mark")] {
+            @if more > 0 { p .quiet .keep { (counted(more, what)) " not drawn." } }
+        }
+    }
 }
 
 fn bars(timeline: &Timeline) -> Vec<Named> {
@@ -70,11 +77,15 @@ fn bars(timeline: &Timeline) -> Vec<Named> {
     if let Some(gap) = &timeline.gap {
         let (from, to) = (from_us(gap.from_us), from_us(gap.to_us));
         bars.push(Named {
-            name: String::from("write gap"),
+            name: String::from("no writes"),
             from,
             to,
             ink: Ink::Unsure,
-            text: format!("{} on {}", seconds(to - from), gap.stream),
+            text: format!(
+                "{} acknowledged nothing for {}",
+                shortened(&gap.stream, LONGEST_TEXT),
+                seconds(to - from)
+            ),
         });
     }
     bars

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::words::from_us;
 use crate::judge::{WriteGap, recovery_span, write_gap};
-use crate::ledger::{AckOutcome, Event, LossScope, PublishOutcome, Stamped, StepEnd};
+use crate::ledger::{AckOutcome, Event, PublishOutcome, Stamped, StepEnd};
+use crate::scenario::Scenario;
 
 /// A second in microseconds.
 const SECOND: u64 = 1_000_000;
@@ -72,6 +73,11 @@ impl Column {
         let told = self.acknowledged.saturating_add(self.refused);
         told.saturating_add(self.unknown)
     }
+
+    /// What has no acknowledgement.
+    pub(super) fn troubles(self) -> u64 {
+        self.refused.saturating_add(self.unknown)
+    }
 }
 
 /// How many distinct messages a consumer had acknowledged, and its stream publishers, by a time.
@@ -79,13 +85,14 @@ impl Column {
 pub(super) struct Progress {
     pub(super) stream: String,
     pub(super) consumer: String,
+    /// Empty where clients publish nothing, as to a mirror: there is nothing to compare with.
     pub(super) acknowledged: Vec<(f64, u64)>,
     pub(super) consumed: Vec<(f64, u64)>,
 }
 
 impl Timeline {
-    /// Of a ledger. What the scenario says of loss decides whether there was a recovery.
-    pub(super) fn of(events: &[Stamped], lost: Option<LossScope>) -> Self {
+    /// Of a ledger. The scenario says which consumers there are, and whether what it loses can recover.
+    pub(super) fn of(events: &[Stamped], scenario: Option<&Scenario>) -> Self {
         let during = events.iter().filter(|one| is_during(&one.event));
         let last = during.map(|one| one.at_us).max().unwrap_or_default();
         let end_us = last.clamp(SECOND / 100, LONGEST_US);
@@ -93,13 +100,16 @@ impl Timeline {
             end: from_us(end_us),
             gap: write_gap(events),
             outcomes: outcomes(events, end_us),
-            progress: progress(events, end_us),
+            progress: progress(events, scenario, end_us),
             ..Self::default()
         };
+        let lost = scenario.map(|scenario| scenario.expect.lost);
         let recovery = lost.and_then(|lost| recovery_span(lost, events));
         timeline.recovery = recovery.map(|(from, to)| (from_us(from), from_us(to)));
+        // How many faults belong to steps that are over.
+        let mut settled = 0;
         for stamped in events {
-            timeline.add(stamped);
+            timeline.add(stamped, &mut settled);
         }
         timeline
     }
@@ -108,7 +118,7 @@ impl Timeline {
         clippy::wildcard_enum_match_arm,
         reason = "a timeline picks out what has a place in time; the rest is in the tables"
     )]
-    fn add(&mut self, stamped: &Stamped) {
+    fn add(&mut self, stamped: &Stamped, settled: &mut usize) {
         let at = from_us(stamped.at_us);
         let mark = |text: String| Mark { at, text };
         match &stamped.event {
@@ -124,11 +134,19 @@ impl Timeline {
                 if let Some(step) = open.find(|step| step.number == *number) {
                     (step.to, step.end) = (Some(at), Some(end.clone()));
                 }
+                // What could not be carried out broke nothing.
+                if matches!(end, StepEnd::Withdrawn { .. }) {
+                    self.faults.truncate(*settled);
+                }
+                *settled = self.faults.len();
             }
             Event::FaultBegan { fault, node } => {
                 self.faults.push(mark(format!("{fault} {node}")));
             }
-            Event::Recovered { stream } => self.recovered.push(mark(format!("{stream} whole"))),
+            // What was whole before anything broke has not recovered from it.
+            Event::Recovered { stream } if !self.faults.is_empty() => {
+                self.recovered.push(mark(format!("{stream} whole")));
+            }
             Event::LoadBegan => self.load = Some((at, self.end)),
             Event::LoadEnded => {
                 if let Some((_, to)) = &mut self.load {
@@ -183,11 +201,20 @@ fn outcomes(events: &[Stamped], end_us: u64) -> Outcomes {
     }
 }
 
-fn progress(events: &[Stamped], end_us: u64) -> Vec<Progress> {
+/// Of every consumer, those that never acknowledged anything as well.
+fn progress(events: &[Stamped], scenario: Option<&Scenario>, end_us: u64) -> Vec<Progress> {
     let width = end_us / POINTS + 1;
     let points = index(end_us / width) + 1;
     let mut published: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     let mut consumed: BTreeMap<(&str, &str), Vec<u64>> = BTreeMap::new();
+    for stream in scenario.into_iter().flat_map(|scenario| &scenario.streams) {
+        for consumer in &stream.consumers {
+            consumed.insert((&stream.name, consumer), vec![0; points]);
+        }
+        if stream.feed.is_published() {
+            published.insert(&stream.name, vec![0; points]);
+        }
+    }
     let mut seen: BTreeSet<(&str, &str, &str)> = BTreeSet::new();
     for stamped in events {
         let at = index(stamped.at_us / width);
@@ -218,13 +245,14 @@ fn progress(events: &[Stamped], end_us: u64) -> Vec<Progress> {
             *count += 1;
         }
     }
-    let none = Vec::new();
     let consumed = consumed.into_iter();
     consumed
         .map(|((stream, consumer), counts)| Progress {
             stream: stream.to_owned(),
             consumer: consumer.to_owned(),
-            acknowledged: summed(published.get(stream).unwrap_or(&none), width, end_us),
+            acknowledged: published
+                .get(stream)
+                .map_or_else(Vec::new, |counts| summed(counts, width, end_us)),
             consumed: summed(&counts, width, end_us),
         })
         .collect()
@@ -249,9 +277,12 @@ fn index(number: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::ledger::FaultKind;
     use crate::model::Digest;
+    use crate::scenario::load;
 
     fn at(at_us: u64, event: Event) -> Stamped {
         Stamped { at_us, event }
@@ -289,6 +320,77 @@ mod tests {
             number,
             text: format!("step {number}"),
         }
+    }
+
+    /// A drill whose consumers are of a stream and of its mirror.
+    fn scenario(lost: &str) -> Scenario {
+        let text = format!(
+            r#"
+name = "t"
+promise = "M1"
+about = "Times."
+[cluster]
+nodes = 3
+[[stream]]
+name = "S"
+subjects = ["s.>"]
+replicas = 3
+consumers = ["c", "idle"]
+[[stream]]
+name = "M"
+mirror = "S"
+replicas = 3
+consumers = ["far"]
+[[step]]
+publish = {{ stream = "S", messages = 1 }}
+[[step]]
+kill = {{ node = "replica of S" }}
+[expect]
+lost = "{lost}"
+replicas = 3
+"#
+        );
+        load(Path::new("t.toml"), &text).unwrap()
+    }
+
+    #[test]
+    fn consumers_without_an_acknowledgement_are_there_and_mirrors_are_compared_with_nothing() {
+        let progress = Timeline::of(&drill(), Some(&scenario("nothing"))).progress;
+        let told: Vec<_> = progress
+            .iter()
+            .map(|one| (one.consumer.as_str(), one.acknowledged.is_empty()))
+            .collect();
+        assert_eq!(told, [("far", true), ("c", false), ("idle", false)]);
+        assert_eq!(progress[2].consumed.last().map(|one| one.1), Some(0));
+    }
+
+    #[test]
+    fn what_could_not_be_carried_out_broke_nothing() {
+        let fault = || Event::FaultBegan {
+            fault: FaultKind::Kill,
+            node: String::from("n1"),
+        };
+        let end = |end| Event::StepEnded { number: 1, end };
+        let whole = || Event::Recovered {
+            stream: String::from("S"),
+        };
+        let reason = String::from("no");
+        let mut events = vec![
+            at(1, step(1)),
+            at(2, fault()),
+            at(3, end(StepEnd::Withdrawn { reason })),
+            at(4, whole()),
+        ];
+        let timeline = Timeline::of(&events, None);
+        assert_eq!((timeline.faults, timeline.recovered), (vec![], vec![]));
+        events.extend([
+            at(5, fault()),
+            at(6, end(StepEnd::Done)),
+            at(7, whole()),
+            at(8, fault()),
+        ]);
+        let timeline = Timeline::of(&events, None);
+        assert_eq!((timeline.faults.len(), timeline.recovered.len()), (2, 1));
     }
 
     /// A drill of ten seconds.
@@ -347,7 +449,7 @@ mod tests {
 
     #[test]
     fn what_happened_is_placed_in_time() {
-        let timeline = Timeline::of(&drill(), Some(LossScope::Nothing));
+        let timeline = Timeline::of(&drill(), Some(&scenario("nothing")));
         assert!((timeline.end - 10.0).abs() < 1e-9, "{}", timeline.end);
         assert_eq!(timeline.load, Some((0.5, 8.5)));
         assert_eq!(timeline.faults[0].text, "kill n1");
@@ -361,7 +463,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_comes_back_empty_has_no_recovery() {
-        let timeline = Timeline::of(&drill(), Some(LossScope::BeforeFault));
+        let timeline = Timeline::of(&drill(), Some(&scenario("before-fault")));
         assert_eq!(timeline.recovery, None);
         assert_eq!(Timeline::of(&drill(), None).recovery, None);
     }
@@ -395,7 +497,7 @@ mod tests {
 
     #[test]
     fn an_odd_ledger_is_placed_as_well() {
-        let empty = Timeline::of(&[], Some(LossScope::Nothing));
+        let empty = Timeline::of(&[], Some(&scenario("nothing")));
         assert!(empty.end > 0.0);
         assert_eq!(empty.outcomes.columns.len(), 1);
         let end = StepEnd::Done;
@@ -407,7 +509,7 @@ mod tests {
             at(0, Event::StepEnded { number: 7, end }),
             at(0, Event::LoadEnded),
         ];
-        let timeline = Timeline::of(&late, Some(LossScope::Nothing));
+        let timeline = Timeline::of(&late, Some(&scenario("nothing")));
         assert!(timeline.end.is_finite());
         assert!(timeline.outcomes.columns.len() <= 121);
         assert_eq!((timeline.steps, timeline.load), (Vec::new(), None));

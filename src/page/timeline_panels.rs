@@ -57,7 +57,8 @@ pub(super) fn section(timeline: &Timeline, seen: Option<&Seen>) -> Markup {
 fn seen_panels(frame: &Frame, seen: &Seen) -> Markup {
     let leads = [
         ("absent", "no leader"),
-        ("unknown", "several say so: all but one are cut off"),
+        ("lag", "several say so"),
+        ("unknown", "not known: a node that holds it does not answer"),
     ];
     let states = [
         ("running", "runs"),
@@ -65,7 +66,11 @@ fn seen_panels(frame: &Frame, seen: &Seen) -> Markup {
         ("lag", "paused"),
         ("absent", "stopped"),
     ];
-    let behind = [("lag", "sequences behind"), ("there", "a replica is there")];
+    let behind = [
+        ("lag", "sequences behind"),
+        ("there", "a replica is there"),
+        ("unknown", "not known: its node does not answer"),
+    ];
     html! {
         (panel("Who leads", &legend(&leads), &seen_charts::leaders(frame, seen)))
         @if !seen.lags.is_empty() {
@@ -92,6 +97,10 @@ fn panel(name: &str, legend: &Markup, drawn: &Markup) -> Markup {
 }
 
 fn outcome_legend(timeline: &Timeline) -> Markup {
+    let gap = match &timeline.gap {
+        Some(gap) => format!("longest time in which {} acknowledged nothing", gap.stream),
+        None => String::from("longest time without an acknowledged message"),
+    };
     let width = Duration::try_from_secs_f64(timeline.outcomes.width).unwrap_or_default();
     html! {
         "in " (humantime::format_duration(width).to_string()) ": "
@@ -99,7 +108,7 @@ fn outcome_legend(timeline: &Timeline) -> Markup {
             ("held", "acknowledged"),
             ("refused", "refused"),
             ("unknown", "no answer"),
-            ("gap", "longest time without an acknowledged message"),
+            ("gap", &gap),
         ]))
     }
 }

@@ -107,6 +107,12 @@ pub fn runs_as_metrics(runs: &[RunRecord]) -> Result<String, fmt::Error> {
         "When the last run began",
         Some(Unit::Seconds),
     );
+    // The last run of all that were made, not of all that are listed.
+    let mut runs: Vec<_> = runs.iter().collect();
+    runs.sort_by(|a, b| {
+        let began = |run: &RunRecord| timestamp(&run.began_at).unwrap_or(f64::MIN);
+        began(a).total_cmp(&began(b))
+    });
     for run in runs {
         let labels = vec![
             ("drill", run.scenario.clone()),
@@ -120,17 +126,19 @@ pub fn runs_as_metrics(runs: &[RunRecord]) -> Result<String, fmt::Error> {
             &labels,
             f64::from(u8::from(run.is_as_expected())),
         );
-        set(&lost, &labels, count(figures.lost));
-        let times = [
+        // What was not read may be lost as well.
+        let is_read = figures.unread == 0;
+        let optional = [
+            (&lost, is_read.then_some(count(figures.lost))),
             (&recovery, figures.recovery_seconds),
             (&outage, figures.write_outage_seconds),
             (&began, timestamp(&run.began_at)),
         ];
-        for (values, seconds) in times {
-            // What an earlier run of the same command had is no result of this one.
+        for (values, value) in optional {
+            // What an earlier run had is no result of this one.
             values.remove(&labels);
-            if let Some(seconds) = seconds {
-                set(values, &labels, seconds);
+            if let Some(value) = value {
+                set(values, &labels, value);
             }
         }
     }

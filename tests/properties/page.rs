@@ -102,6 +102,8 @@ fn event() -> impl Strategy<Value = Event> {
     let end = prop_oneof![
         Just(StepEnd::Done),
         name().prop_map(|reason| StepEnd::Broken { reason }),
+        name().prop_map(|reason| StepEnd::Impossible { reason }),
+        name().prop_map(|reason| StepEnd::Withdrawn { reason }),
     ];
     let number_of_step = 0..5_usize;
     prop_oneof![
