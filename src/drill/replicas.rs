@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use lifeboat_harness::wait::{Probe, until};
 use lifeboat_harness::{Error as HarnessError, NodeState, StoreArea};
 
@@ -35,16 +36,23 @@ pub(super) async fn drain(world: &World<'_>) {
             world.note(format!("{} never caught up: {timed_out}", stream.name));
         }
     }
-    for stream in &world.scenario.streams {
-        for name in &stream.consumers {
-            match drain_one(world, &stream.name, name).await {
-                Ok((position, undelivered)) => world.record(Event::Position {
-                    stream: stream.name.clone(),
-                    position,
-                    undelivered,
-                }),
-                Err(reason) => world.note(format!("{name} of {}: {reason}", stream.name)),
-            }
+    // All at once: one that hangs with its leader takes its time, and the others must not wait for it.
+    let consumers = world.scenario.streams.iter().flat_map(|stream| {
+        let names = stream.consumers.iter();
+        names.map(move |name| (stream.name.as_str(), name.as_str()))
+    });
+    let drained = consumers.map(async |(stream, name)| {
+        let drained = drain_one(world, stream, name).await;
+        (stream, name, drained)
+    });
+    for (stream, name, drained) in join_all(drained).await {
+        match drained {
+            Ok((position, undelivered)) => world.record(Event::Position {
+                stream: stream.to_owned(),
+                position,
+                undelivered,
+            }),
+            Err(reason) => world.note(format!("{name} of {stream}: {reason}")),
         }
     }
 }
