@@ -1,6 +1,5 @@
 //! Labs, as a person with a terminal and a script use them.
 
-use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use lifeboat_harness::wait::{Probe, until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::{Called, Lifeboat, entries};
+use crate::support::{Called, Lifeboat, entries, started_until};
 
 /// What the program promises.
 const GONE_WITHIN: Duration = Duration::from_secs(2);
@@ -347,17 +346,8 @@ async fn a_killed_lab_leaves_nothing_and_its_name_is_free() {
 #[tokio::test]
 async fn ctrl_c_while_a_lab_starts_leaves_no_lab() {
     let lifeboat = Lifeboat::new();
-    let mut child = lifeboat
-        .command(&["lab", "up", "--nodes", "5"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let said = BufReader::new(child.stderr.take().unwrap());
-    let reached = said
-        .lines()
-        .any(|line| line.unwrap().contains("starting 5 nodes"));
-    assert!(reached);
+    let mut command = lifeboat.command(&["lab", "up", "--nodes", "5"]);
+    let mut child = started_until(&mut command, "starting 5 nodes");
     let process = Pid::from_raw(child.id().cast_signed()).unwrap();
     kill_process(process, Signal::INT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));

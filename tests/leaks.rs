@@ -1,14 +1,13 @@
 //! Nothing the program started outlives it, however it ends.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
 use lifeboat_harness::wait::{Probe, until};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Lifeboat, entries};
+use crate::support::{Lifeboat, entries, started_until};
 
 /// What the program promises.
 const GONE_WITHIN: Duration = Duration::from_secs(2);
@@ -16,18 +15,8 @@ const GONE_WITHIN: Duration = Duration::from_secs(2);
 /// Starts a drill and returns when it has broken something.
 pub(crate) fn mid_drill(lifeboat: &Lifeboat, runtime: &str) -> Child {
     let mut command = lifeboat.command(&["drill", "run", "r3-not-removed", "--no-progress"]);
-    let mut child = command
-        .env("LIFEBOAT_RUNTIME", runtime)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let said = BufReader::new(child.stderr.take().unwrap());
-    let reached = said
-        .lines()
-        .any(|line| line.unwrap().contains("gets no new replica"));
-    assert!(reached, "the drill ended before it came so far");
-    child
+    command.env("LIFEBOAT_RUNTIME", runtime);
+    started_until(&mut command, "gets no new replica")
 }
 
 /// The processes that run from a directory of ours.

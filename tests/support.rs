@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader};
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use lifeboat::archive::{Archive, Consumer, Level};
 use lifeboat::model::{ConsumerPosition, StoredMessage};
@@ -135,6 +136,16 @@ pub(crate) fn expect_valid(name: &str, document: &Value) {
         .map(|error| format!("{}: {error}", error.instance_path()))
         .collect();
     assert_eq!(errors, [""; 0]);
+}
+
+/// Starts the program and returns once it has said something on standard error.
+pub(crate) fn started_until(command: &mut Command, text: &str) -> Child {
+    let started = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let mut child = started.unwrap();
+    let said = BufReader::new(child.stderr.take().unwrap());
+    let reached = said.lines().any(|line| line.unwrap().contains(text));
+    assert!(reached, "it ended before it said `{text}`");
+    child
 }
 
 /// The names in a directory.

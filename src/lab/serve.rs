@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lifeboat_harness::wait::{Probe, until};
+use lifeboat_harness::wait::{Probe, pause_for, until};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::broadcast::error::RecvError;
@@ -24,6 +24,8 @@ use crate::scenario::GrowingScenario;
 const MEASURE_EVERY: Duration = Duration::from_millis(250);
 /// How long the first look at the cluster may take.
 const SEEN_WITHIN: Duration = Duration::from_secs(3);
+/// The pause after a caller could not be taken.
+const AFTER_REFUSAL: Duration = Duration::from_millis(100);
 /// How long a question may take to be said.
 const ASKED_WITHIN: Duration = Duration::from_secs(10);
 /// The longest question.
@@ -148,7 +150,7 @@ struct Reception {
 impl Reception {
     async fn receive(&self, listener: &UnixListener, callers: &mut JoinSet<()>) -> ! {
         loop {
-            // What can't be accepted now is asked again.
+            // Out of file descriptors, most likely: trying again at once would spin.
             if let Ok((caller, _)) = listener.accept().await {
                 let reception = self.clone();
                 callers.spawn(async move {
@@ -156,7 +158,7 @@ impl Reception {
                     let _said = reception.answer(caller).await;
                 });
             } else {
-                tokio::task::yield_now().await;
+                pause_for(AFTER_REFUSAL).await;
             }
             while callers.try_join_next().is_some() {}
         }

@@ -74,10 +74,3 @@ pub enum Answer {
         is_misuse: bool,
     },
 }
-
-impl Answer {
-    /// Whether nothing comes after it.
-    pub fn is_last(&self) -> bool {
-        !matches!(self, Self::Stage { .. } | Self::Note { .. })
-    }
-}

@@ -106,6 +106,17 @@ impl Range {
             most: *figures.last()?,
         })
     }
+
+    /// One figure when all are the same, else the least and the most with `between` between them.
+    pub fn text(self, digits: usize, between: &str) -> String {
+        let least = format!("{:.digits$}", self.least);
+        let most = format!("{:.digits$}", self.most);
+        if least == most {
+            least
+        } else {
+            format!("{least}{between}{most}")
+        }
+    }
 }
 
 impl Cell {

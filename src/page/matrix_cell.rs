@@ -6,7 +6,7 @@ use plotters::prelude::{Circle, Rectangle};
 
 use super::ink::{Canvas, Drawn, Ink, svg};
 use super::words::{class, float, minute, name, number, seconds, sign};
-use crate::matrix::{Brief, Cell, Range, Row};
+use crate::matrix::{Brief, Cell, Row};
 use crate::model::Verdict;
 
 /// The size of the small plots.
@@ -33,8 +33,8 @@ pub(super) fn cell(cell: &Cell, slowest: f64) -> Markup {
             (spark(&cell.history, slowest, "recovery times", |run| run.recovery_seconds))
         }
         (remark(cell))
-        @if let Some(recovery) = cell.recovery_seconds { span .cell-note { "recovery " (span(recovery, 1)) " s" } }
-        @if let Some(lost) = cell.lost.filter(|lost| lost.most > 0.0) { span .cell-note { "lost " (span(lost, 0)) } }
+        @if let Some(recovery) = cell.recovery_seconds { span .cell-note { "recovery " (recovery.text(1, " … ")) " s" } }
+        @if let Some(lost) = cell.lost.filter(|lost| lost.most > 0.0) { span .cell-note { "lost " (lost.text(0, " … ")) } }
     }
 }
 
@@ -68,17 +68,6 @@ fn remark(cell: &Cell) -> Markup {
         (true, None) => return html! {},
     };
     html! { span .cell-note .bad[!is_expected] { (remark) } }
-}
-
-/// One figure when all are the same, else the least and the most.
-fn span(range: Range, digits: usize) -> String {
-    let least = format!("{:.digits$}", range.least);
-    let most = format!("{:.digits$}", range.most);
-    if least == most {
-        least
-    } else {
-        format!("{least} … {most}")
-    }
 }
 
 /// A figure of each run, one after the other.
@@ -175,7 +164,7 @@ pub(super) fn history(version: &str, cell: &Cell) -> Markup {
             @if let Some(because) = &cell.expected.because { p .quiet { "known: " (because) } }
             @if let Some(reason) = &cell.reason { p .quiet .said { "seen: " (reason) } }
             @if let Some(lost) = lossy {
-                p .quiet { "lost messages over the runs, " (span(lost, 0)) }
+                p .quiet { "lost messages over the runs, " (lost.text(0, " … ")) }
                 (spark(&cell.history, lost.most, "lost messages", |run| run.lost.map(float)))
             }
             @if cell.history.is_empty() { p .quiet { "Its runs are not told one by one." } }

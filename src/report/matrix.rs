@@ -3,7 +3,7 @@
 use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
 use comfy_table::{ContentArrangement, Table as Drawn};
 
-use crate::matrix::{Cell, Change, Range, Row, Table};
+use crate::matrix::{Cell, Change, Row, Table};
 use crate::model::Verdict;
 
 /// What the marks in the cells mean.
@@ -96,11 +96,11 @@ fn cell_text(cell: &Cell, change: Option<&Change>) -> String {
     };
     let recovery = cell
         .recovery_seconds
-        .map(|recovery| format!(" {} s", span(recovery, 1)));
+        .map(|recovery| format!(" {} s", recovery.text(1, " to ")));
     let lost = cell
         .lost
         .filter(|lost| lost.most > 0.0)
-        .map(|lost| format!(", lost {}", span(lost, 0)));
+        .map(|lost| format!(", lost {}", lost.text(0, " to ")));
     let change = change.map(|change| match change {
         Change::New => String::from(" (new)"),
         Change::Verdict(Some(then)) => format!(" (was {then})"),
@@ -109,17 +109,6 @@ fn cell_text(cell: &Cell, change: Option<&Change>) -> String {
     });
     let more = [recovery, lost, change].into_iter().flatten();
     format!("{verdict}{mark}{}", more.collect::<String>())
-}
-
-/// One figure when all are the same, else the least and the most.
-fn span(range: Range, digits: usize) -> String {
-    let least = format!("{:.digits$}", range.least);
-    let most = format!("{:.digits$}", range.most);
-    if least == most {
-        least
-    } else {
-        format!("{least} to {most}")
-    }
 }
 
 fn remark(row: &Row, version: &str, cell: &Cell) -> String {
