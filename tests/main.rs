@@ -16,6 +16,7 @@ mod connect;
 mod containers;
 mod docs;
 mod drills;
+mod guides;
 mod lab;
 mod leaks;
 mod matrix;

@@ -125,6 +125,38 @@ fn a_matrix_is_run_once_resumed_in_parts_and_merged() {
 }
 
 #[test]
+fn a_track_record_is_given_what_it_lacks() {
+    let lifeboat = Lifeboat::new();
+    lifeboat.scenario("one.toml", &short("one"));
+    let arguments = ["one.toml", "--server", "2.15.1", "--record", "record.json"];
+    let path = lifeboat.home.path().join("record.json");
+    let record = || fs::read_to_string(&path).unwrap();
+    let runs = || cells(&serde_json::from_str(&record()).unwrap());
+    let add = |more: &[&str]| matrix(&lifeboat, &[&arguments[..], more].concat()).expect_code(0);
+    let _made = add(&["--out", "first"]);
+    let cell = |runs| vec![(String::from("one"), String::from("2.15.1"), runs, runs)];
+    assert_eq!(runs(), cell(1));
+
+    let added = add(&["--out", "second", "--repeat", "2"]);
+    assert!(
+        added.stderr.contains("1 runs of 1 drills"),
+        "{}",
+        added.stderr
+    );
+    assert_eq!(runs(), cell(2));
+    let kept = record();
+    let idle = add(&["--out", "third", "--repeat", "2"]);
+    assert!(idle.stderr.contains("nothing to run"), "{}", idle.stderr);
+    assert_eq!(record(), kept);
+
+    // What it does now is another drill, of which there is no run.
+    let changed = short("one").replace("messages = 100", "messages = 90");
+    lifeboat.scenario("one.toml", &changed);
+    let _changed = add(&["--out", "fourth"]);
+    assert_eq!(runs(), cell(1));
+}
+
+#[test]
 fn what_is_wrong_with_a_matrix_is_told_before_anything_runs() {
     let lifeboat = Lifeboat::new();
     let wrong = [
@@ -134,6 +166,10 @@ fn what_is_wrong_with_a_matrix_is_told_before_anything_runs() {
         (
             &["--against", "nothing.json"],
             "nothing.json: this is no matrix",
+        ),
+        (
+            &["--record", "no/such/record.json"],
+            "can't write no/such/record.json",
         ),
         (
             &["--metrics", "no/such/file.prom"],

@@ -39,18 +39,24 @@ impl Lifeboat {
     /// The program with these arguments, ready to be started.
     pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+        command.args(arguments);
+        self.settle(&mut command);
+        command
+    }
+
+    /// Has a program run in these directories, away from the user's settings.
+    pub(crate) fn settle<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("NATS_") {
                 command.env_remove(name);
             }
         }
         command
-            .args(arguments)
             .current_dir(self.home.path())
             .env("TMPDIR", self.scratch.path())
             .env("XDG_CONFIG_HOME", self.home.path().join(".config"))
-            .env_remove("RUST_BACKTRACE");
-        command
+            .env_remove("XDG_RUNTIME_DIR")
+            .env_remove("RUST_BACKTRACE")
     }
 
     pub(crate) fn call<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Called {

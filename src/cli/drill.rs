@@ -167,6 +167,12 @@ pub struct DrillMatrix {
     /// Go on with the results in that directory: what was run is not run again
     #[arg(long)]
     pub resume: bool,
+    /// Run only what this track record lacks, and add the runs to it
+    ///
+    /// Runs in it that are of the same drill and the same binary count towards --repeat. Where it is not
+    /// there, everything is run, and it is made.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
     /// Mark what has changed since an earlier matrix
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::drill_matrix::read_table;
+use super::tables::read_table;
 use super::{Failure, Outcome};
 use crate::cli::DrillCatalogue;
 use crate::exit::Exit;

@@ -10,16 +10,16 @@ use semver::Version;
 
 use super::drilling::{Runner, choose, exit_of, find_binary, find_engine, is_runnable};
 use super::reports::{ReportFiles, Texts};
+use super::tables::{TABLE, TrackRecord, read_table};
 use super::{Failure, Outcome};
 use crate::cli::{DrillMatrix, ServerChoice};
 use crate::exit::Exit;
 use crate::judge::RunRecord;
 use crate::matrix::{Done, Partition, Planned, Results, ResultsError, Table, plan};
 use crate::report::{matrix_markdown, matrix_text, runs_as_junit, runs_as_metrics, runs_markdown};
+use crate::scenario::Source;
 use crate::ui;
 
-/// The table, for tools.
-const TABLE: &str = "matrix.json";
 /// The table, for people.
 const MARKDOWN: &str = "matrix.md";
 /// The runs, for CI systems.
@@ -36,35 +36,28 @@ pub(super) async fn run(options: DrillMatrix) -> Outcome {
         .parse()
         .map_err(|text: String| Failure::new(Exit::Usage, text))?;
     let earlier = options.against.as_deref().map(read_table).transpose()?;
+    let record = options.record.as_deref().map(TrackRecord::open);
+    let record = record.transpose()?;
     let metrics = ReportFiles::metrics(options.metrics.as_deref())?;
     let runtime: Runtime = options.runtime.parse()?;
     find_engine(runtime).await?;
     let servers = find_servers(&versions, options.offline).await?;
-    let mut planned = plan(&sources, &versions, options.repeat, partition);
+    let runnable = runnable(&sources, runtime);
     // What can't be shown here leaves its cells empty. Parts are the same on every machine.
-    let runnable = sources.iter();
-    let runnable: BTreeSet<&str> = runnable
-        .filter(|source| is_runnable(&source.scenario, runtime))
-        .map(|source| source.scenario.name.as_str())
-        .collect();
+    let mut planned = plan(&sources, &versions, options.repeat, partition);
     planned.retain(|one| runnable.contains(one.source.scenario.name.as_str()));
+    let key = |one: Planned| {
+        let key = one.key(sha256(&servers, &one), &options.runtime);
+        let on_record = record.as_ref().map_or(0, |record| record.runs_of(&key));
+        (usize::from(one.round) > on_record).then_some((one, key))
+    };
+    let planned: Vec<_> = planned.into_iter().filter_map(key).collect();
     let mut results = Results::open(&options.out, options.resume)?;
-    let keys: Vec<Done> = planned
-        .iter()
-        .map(|one| {
-            let server = servers.get(&one.server);
-            let sha256 = server.map_or("", |server| server.sha256.as_str());
-            one.key(sha256, &options.runtime)
-        })
-        .collect();
-    results.retain(|done| keys.contains(done));
+    results.retain(|done| planned.iter().any(|(_, key)| key == done));
     results.expect_what_is_known(&sources);
     let done = results.done();
-    let missing: Vec<_> = planned
-        .iter()
-        .zip(&keys)
-        .filter(|(_, key)| !done.contains(key))
-        .collect();
+    let missing = planned.iter().filter(|(_, key)| !done.contains(key));
+    let missing: Vec<_> = missing.collect();
     ui::say(&format!(
         "{} runs of {} drills on {} versions, part {partition}, {} of them done already",
         planned.len(),
@@ -87,7 +80,10 @@ pub(super) async fn run(options: DrillMatrix) -> Outcome {
         ui::say(&format!("{runs} of {} runs", missing.len()));
     }
     drop(running);
-    if planned.is_empty() && partition != Partition::default() {
+    if let Some(record) = &record {
+        record.add(&results)?;
+    }
+    if planned.is_empty() && (partition != Partition::default() || record.is_some()) {
         return nothing_to_run(metrics);
     }
     let told = Told {
@@ -97,6 +93,20 @@ pub(super) async fn run(options: DrillMatrix) -> Outcome {
         as_json: options.json,
     };
     conclude(&results, told)
+}
+
+/// The names of the drills that can be shown in this place.
+fn runnable(sources: &[Source], runtime: Runtime) -> BTreeSet<&str> {
+    let runnable = sources.iter();
+    let runnable = runnable.filter(|source| is_runnable(&source.scenario, runtime));
+    let names = runnable.map(|source| source.scenario.name.as_str());
+    names.collect()
+}
+
+/// The digest of the binary that a run is of.
+fn sha256<'a>(servers: &'a BTreeMap<Version, ServerBinary>, one: &Planned) -> &'a str {
+    let server = servers.get(&one.server);
+    server.map_or("", |server| server.sha256.as_str())
 }
 
 async fn run_one<'a>(
@@ -152,7 +162,7 @@ pub(super) fn conclude(results: &Results, told: Told<'_>) -> Outcome {
 
 /// Whoever collects metrics finds a file as well.
 fn nothing_to_run(metrics: ReportFiles) -> Outcome {
-    ui::say("this part has nothing to run");
+    ui::say("there is nothing to run here");
     metrics.write(|| Texts {
         junit: runs_as_junit(&[]),
         markdown: runs_markdown(&[]),
@@ -186,21 +196,6 @@ async fn find_servers(
         servers.insert(version.clone(), find_binary(&choice).await?);
     }
     Ok(servers)
-}
-
-/// An earlier table: the file, or the directory that has it.
-pub(super) fn read_table(path: &Path) -> Result<Table, Failure> {
-    let file = if path.is_dir() {
-        path.join(TABLE)
-    } else {
-        path.to_owned()
-    };
-    let wrong = |error: String| {
-        let text = format!("{}: this is no matrix: {error}", file.display());
-        Failure::new(Exit::Usage, text)
-    };
-    let text = fs::read_to_string(&file).map_err(|error| wrong(error.to_string()))?;
-    serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))
 }
 
 impl From<ResultsError> for Failure {

@@ -34,6 +34,7 @@ mod reports;
 mod restore;
 mod restore_account;
 mod servers;
+mod tables;
 mod verify;
 
 use std::fmt;

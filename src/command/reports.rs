@@ -97,7 +97,7 @@ fn persist(file: NamedTempFile, path: &Path) -> Result<(), Failure> {
 }
 
 /// A file in the same directory, which takes a name at the end.
-fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
+pub(super) fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
     if path.is_dir() {
         return Err(unwritable(path, &std::io::ErrorKind::IsADirectory.into()));
     }

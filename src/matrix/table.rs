@@ -7,6 +7,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use super::cell::Cell;
+use super::results::Done;
 use crate::judge::RunRecord;
 
 /// A matrix as it is written and read. Keys are only ever added.
@@ -92,6 +93,16 @@ impl Table {
     pub fn cell(&self, scenario: &str, version: &str) -> Option<&Cell> {
         let row = self.rows.iter().find(|row| row.scenario == scenario)?;
         row.cells.get(version)
+    }
+
+    /// How many runs there are of what `one` is a run of: the same drill on the same binary.
+    pub fn runs_of(&self, one: &Done) -> usize {
+        let is_the_binary =
+            |server: &Server| server.version == one.server && server.sha256 == one.server_sha256;
+        let cell = self.cell(&one.scenario, &one.server);
+        let cell = cell.filter(|cell| cell.drill_digest == one.scenario_digest);
+        cell.filter(|_| self.servers.iter().any(is_the_binary))
+            .map_or(0, |cell| cell.runs)
     }
 
     /// The same with the runs of a later one: of a drill that does what it did, on the same binary, all

@@ -1,0 +1,272 @@
+//! The guides, followed: every command that they show is typed into a shell, in their order, in one
+//! directory, with a system in production beside it.
+//!
+//! What is replaced is replaced here and nowhere else: names of what only a reader has, and what would take
+//! longer than a test may.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::backup::world::World;
+use crate::support::{Called, Lifeboat};
+
+/// What the reader's servers are in production, in every guide.
+const IN_PRODUCTION: &str = "2.14.6";
+/// Words of a command, and what takes their place in a test.
+type Instead = (&'static str, &'static str);
+/// How a command begins, and how it exits; all others exit with 0.
+type Exits = (&'static str, i32);
+
+/// Somebody with a guide, an empty home, and this program in the path.
+struct Reader {
+    lifeboat: Lifeboat,
+}
+
+impl Reader {
+    fn new() -> Self {
+        Self {
+            lifeboat: Lifeboat::new(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.lifeboat.home.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Types a line into a shell.
+    fn types(&self, line: &str) -> Called {
+        let program = Path::new(env!("CARGO_BIN_EXE_lifeboat"));
+        let mut path = OsString::from(program.parent().unwrap());
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap());
+        let mut shell = Command::new("bash");
+        shell.args(["-c", line]).env("PATH", path);
+        // A guide is about the servers that it names.
+        for name in ["SERVER", "SERVER_VERSION", "RUNTIME", "IMAGE"] {
+            shell.env_remove(format!("LIFEBOAT_{name}"));
+        }
+        Called::from(self.lifeboat.settle(&mut shell).output().unwrap())
+    }
+
+    /// A scenario file of the reader's own, which is one of ours with another name.
+    fn write_scenario(&self, name: &str, like: &str) {
+        let scenario = root().join(format!("scenarios/{like}.toml"));
+        let text = fs::read_to_string(scenario).unwrap();
+        let own = Path::new(name).file_stem().unwrap().to_str().unwrap();
+        self.write(name, &text.replace(like, own));
+    }
+
+    /// A server that the reader has built.
+    fn build_server(&self) {
+        let line =
+            "ln -s \"$(lifeboat servers fetch 2.15.1)\" nats-server && ./nats-server --version";
+        let _linked = self.types(line).expect_code(0);
+    }
+
+    /// The system in production, with a stream; the context `prod` leads to it.
+    async fn runs_production(&self) -> World {
+        let world = World::start_version(3, IN_PRODUCTION).await;
+        world.create("ORDERS", 3, &json!({})).await;
+        world.publish_bulk("ORDERS", 300, 200).await;
+        let user = world.cluster.credentials();
+        let context = json!({
+            "url": world.cluster.client_urls().join(","),
+            "user": user.user,
+            "password": user.password,
+        });
+        self.write(".config/nats/context/prod.json", &context.to_string());
+        self.write(".config/nats/context.txt", "prod");
+        world
+    }
+
+    /// Follows a document from its beginning to its end.
+    fn follows(&self, document: &str, instead: &[Instead], exits: &[Exits]) {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        let mut used = BTreeSet::new();
+        let mut typed = 0;
+        for step in steps(&text) {
+            let command = match step {
+                Step::Save { name, text } => {
+                    self.write(&name, &text);
+                    continue;
+                }
+                // What needs an engine is followed where there is one: see `containers`.
+                Step::Type(command) if command.contains("--runtime container") => continue,
+                Step::Type(command) => command,
+            };
+            let mut line = command.clone();
+            for (from, to) in instead.iter().filter(|(from, _)| command.contains(from)) {
+                line = line.replacen(from, to, 1);
+                used.insert(*from);
+            }
+            let exit = exits.iter().find(|(begins, _)| command.starts_with(begins));
+            used.extend(exit.map(|(begins, _)| *begins));
+            let code = exit.map_or(0, |(_, code)| *code);
+            let called = self.types(&line);
+            assert_eq!(
+                called.code,
+                Some(code),
+                "{document}: {command}\ntyped: {line}\nstdout:\n{}\nstderr:\n{}",
+                called.stdout,
+                called.stderr
+            );
+            typed += 1;
+        }
+        assert!(typed >= 5, "{document} shows {typed} commands");
+        let stated = instead.iter().map(|(from, _)| *from);
+        let stated = stated.chain(exits.iter().map(|(begins, _)| *begins));
+        let unused: Vec<_> = stated.filter(|words| !used.contains(words)).collect();
+        assert_eq!(unused, [""; 0], "{document} has none of these");
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let _ended = self.types("lifeboat lab down --discard");
+    }
+}
+
+/// What a guide has its reader do.
+enum Step {
+    Type(String),
+    Save { name: String, text: String },
+}
+
+/// The console's lines and the scenarios of a document, in its order; of tables, the code that is a command.
+fn steps(text: &str) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for (index, piece) in text.split("```").enumerate() {
+        let (language, block) = piece.split_once('\n').unwrap_or((piece, ""));
+        if index % 2 == 0 {
+            let rows = piece.lines().filter(|line| line.starts_with("| "));
+            let codes = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
+            let commands = codes.filter(|code| code.starts_with("lifeboat "));
+            steps.extend(commands.map(|command| Step::Type(command.to_owned())));
+        } else if language == "console" {
+            let typed = block.lines().filter_map(|line| line.strip_prefix("$ "));
+            steps.extend(typed.map(|command| Step::Type(command.to_owned())));
+        } else if language == "toml" && block.starts_with("name = ") {
+            let name = block.split('"').nth(1).unwrap();
+            steps.push(Step::Save {
+                name: format!("{name}.toml"),
+                text: block.to_owned(),
+            });
+        }
+    }
+    steps
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[tokio::test]
+async fn an_operator_follows_the_guide() {
+    let reader = Reader::new();
+    let _production = reader.runs_production().await;
+    fs::create_dir_all(reader.path("metrics")).unwrap();
+    let nightly = "lifeboat backup account backups/nightly --context prod";
+    let _saved = reader.types(nightly).expect_code(0);
+    let instead = [
+        ("/backups/", "backups/"),
+        ("/var/lib/node_exporter/", "metrics/"),
+    ];
+    reader.follows("docs/operator.md", &instead, &[]);
+    let metrics = fs::read_to_string(reader.path("metrics/lifeboat.prom")).unwrap();
+    // The two alerts of the guide are about these.
+    for name in ["verdict{verdict=\"held\"", "began_timestamp_seconds"] {
+        assert!(
+            metrics.contains(&format!("lifeboat_rehearsal_{name}")),
+            "{metrics}"
+        );
+    }
+}
+
+#[test]
+fn the_owner_of_a_pipeline_follows_the_guide() {
+    let reader = Reader::new();
+    reader.write_scenario("drills/our-runbook.toml", "r1-restored-from-backup");
+    let one = "lifeboat drill matrix r1-without-backup --server 2.14.6,2.15.1 --out last";
+    let _last = reader.types(one).expect_code(0);
+    let instead = [
+        ("--repeat 5", "--repeat 1"),
+        // All drills take three quarters of an hour.
+        (
+            "matrix --server",
+            "matrix r1-without-backup --out now --server",
+        ),
+    ];
+    reader.follows("docs/ci.md", &instead, &[]);
+}
+
+#[test]
+fn a_developer_follows_the_guide() {
+    let reader = Reader::new();
+    reader.build_server();
+    let instead = [
+        // Somebody watches, and has seen enough.
+        (
+            "lifeboat lab status --watch",
+            "timeout --preserve-status --signal INT 2 lifeboat lab status --watch",
+        ),
+        // When it was that the reader's run began.
+        ("20261126-213214", "*"),
+        ("--repeat 20 --jobs 4", "--repeat 2"),
+        ("--repeat 5", "--repeat 1"),
+    ];
+    let exits = [
+        ("lifeboat lab status --watch", 130),
+        // Here is the defect.
+        (
+            "lifeboat drill run our-report.toml --server-version 2.14.6",
+            10,
+        ),
+        (
+            "lifeboat drill run our-report.toml --server ./nats-server",
+            10,
+        ),
+        ("lifeboat drill matrix our-report.toml", 10),
+    ];
+    reader.follows("docs/developer.md", &instead, &exits);
+}
+
+#[tokio::test]
+async fn a_release_manager_follows_the_guide() {
+    let reader = Reader::new();
+    reader.build_server();
+    let _production = reader.runs_production().await;
+    let saves = "lifeboat backup account nightly && lifeboat backup stream ORDERS orders-backup";
+    let _saved = reader.types(saves).expect_code(0);
+    let one = "lifeboat drill matrix r1-without-backup --server 2.15.1 --out last";
+    let _last = reader.types(one).expect_code(0);
+    let instead = [
+        (
+            "matrix --server 2.14.6",
+            "matrix r1-without-backup --server 2.14.6",
+        ),
+        (
+            "matrix --server 2.15.1",
+            "matrix r1-without-backup --out now --server 2.15.1",
+        ),
+        (
+            "./nats-server --repeat 5",
+            "./nats-server r1-without-backup --repeat 2",
+        ),
+        (
+            "track-record.json --repeat 5",
+            "track-record.json --repeat 2",
+        ),
+    ];
+    reader.follows("docs/release.md", &instead, &[]);
+}
