@@ -39,6 +39,13 @@ pub enum Drill {
         #[arg(long)]
         json: bool,
     },
+    /// Print the scenario of a drill, to read it or to make your own of it
+    ///
+    /// Give the copy a name of its own (`name`), change it, and have it checked with `drill check`.
+    Show {
+        /// The name of a built-in drill, or a scenario file
+        name: String,
+    },
     /// Read scenario files and say what is wrong with them; nothing is started
     Check {
         /// Scenario files, or names of built-in drills

@@ -18,6 +18,7 @@ mod drill_matrix;
 mod drill_merge;
 mod drill_prove;
 mod drill_run;
+mod drill_show;
 mod drilling;
 mod extract;
 mod info;
@@ -126,6 +127,7 @@ async fn unless_interrupted(work: impl Future<Output = Outcome>) -> Outcome {
 async fn run_drills(drill: Drill) -> Outcome {
     match drill {
         Drill::List { json } => drill_list::run(json),
+        Drill::Show { name } => drill_show::run(&name),
         Drill::Check { scenarios } => drill_check::run(&scenarios),
         Drill::Run(options) => drill_run::run(options).await,
         Drill::Matrix(options) => drill_matrix::run(options).await,
