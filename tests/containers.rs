@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use lifeboat_harness::wait::{Probe, until};
+use lifeboat_harness::{Cluster, Runtime};
 use rustix::process::{Pid, Signal, kill_process};
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::query_parameters::{
@@ -11,6 +12,7 @@ use testcontainers::bollard::query_parameters::{
 };
 use testcontainers::core::client::docker_client_instance;
 
+use crate::guides::follow_with_containers;
 use crate::leaks::mid_drill;
 use crate::support::{Lifeboat, entries};
 
@@ -79,4 +81,17 @@ async fn sigkill_in_mid_drill_leaves_nothing_in_the_engine() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_in_mid_drill_leaves_nothing_in_the_engine() {
     assert_eq!(ended_by(Signal::INT).await, Some(130));
+}
+
+#[tokio::test]
+async fn what_documents_show_with_containers_can_be_typed() {
+    let builder = Cluster::builder().nodes(1).runtime(Runtime::Container);
+    let made = builder.start().await.unwrap().binary().clone();
+    // The image that was made around the binary is as good as any that has a name.
+    let image = format!(
+        "lifeboat/nats-server:{}-{}",
+        made.version,
+        &made.sha256[..12]
+    );
+    follow_with_containers(&image);
 }

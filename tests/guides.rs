@@ -12,9 +12,20 @@ use std::process::Command;
 
 use serde_json::json;
 
+use lifeboat_harness::{Cluster, Credentials};
+
 use crate::backup::world::World;
 use crate::support::{Called, Lifeboat};
 
+/// The drill that takes the least time, where a guide means any or all of them.
+const QUICK: &str = "nats-6778-purged-then-killed";
+/// Three machines are one after the other here.
+const PARTS: &str = "drill list > list.txt; for n in 1 2 3; do lifeboat drill matrix QUICK r1-power-loss r1-killed-restarted --server 2.15.1 --partition $n/3 --out part$n; done";
+/// Somebody watches, and has seen enough.
+const WATCHED: Instead = (
+    "lifeboat lab status --watch",
+    "timeout --preserve-status --signal INT 2 lifeboat lab status --watch",
+);
 /// What the reader's servers are in production, in every guide.
 const IN_PRODUCTION: &str = "2.14.6";
 /// Words of a command, and what takes their place in a test.
@@ -50,8 +61,9 @@ impl Reader {
         let mut path = OsString::from(program.parent().unwrap());
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap());
+        let line = line.replace("QUICK", QUICK);
         let mut shell = Command::new("bash");
-        shell.args(["-c", line]).env("PATH", path);
+        shell.args(["-c", &line]).env("PATH", path);
         // A guide is about the servers that it names.
         for name in ["SERVER", "SERVER_VERSION", "RUNTIME", "IMAGE"] {
             shell.env_remove(format!("LIFEBOAT_{name}"));
@@ -66,28 +78,39 @@ impl Reader {
         let _linked = self.types(line).expect_code(0);
     }
 
-    /// The system in production, with a stream; the context `prod` leads to it.
+    /// The system in production, with a stream; the context `prod` leads to it, and is the selected one.
     async fn runs_production(&self) -> World {
         let world = World::start_version(3, IN_PRODUCTION).await;
         world.create("ORDERS", 3, &json!({})).await;
         world.publish_bulk("ORDERS", 300, 200).await;
-        let user = world.cluster.credentials();
-        let context = json!({
-            "url": world.cluster.client_urls().join(","),
-            "user": user.user,
-            "password": user.password,
-        });
-        self.write(".config/nats/context/prod.json", &context.to_string());
+        self.has_context("prod", &world.cluster, world.cluster.credentials());
         self.write(".config/nats/context.txt", "prod");
         world
     }
 
-    /// Follows a document from its beginning to its end.
-    fn follows(&self, document: &str, instead: &[Instead], exits: &[Exits]) {
+    fn has_context(&self, name: &str, cluster: &Cluster, user: &Credentials) {
+        let context = json!({
+            "url": cluster.client_urls().join(","),
+            "user": user.user,
+            "password": user.password,
+        });
+        let file = format!(".config/nats/context/{name}.json");
+        self.write(&file, &context.to_string());
+    }
+
+    /// Follows a document from its beginning to its end, or the part of it under a heading.
+    fn follows(&self, document: &str, part: &str, instead: &[Instead], exits: &[Exits]) {
         let text = fs::read_to_string(root().join(document)).unwrap();
+        let text = match part {
+            "" => &*text,
+            heading => {
+                let (_, part) = text.split_once(&format!("\n## {heading}\n")).unwrap();
+                part.split("\n## ").next().unwrap()
+            }
+        };
         let mut used = BTreeSet::new();
         let mut typed = 0;
-        for step in steps(&text) {
+        for step in steps(text) {
             let command = match step {
                 Step::Save { name, text } => {
                     self.write(&name, &text);
@@ -115,7 +138,7 @@ impl Reader {
             );
             typed += 1;
         }
-        assert!(typed >= 5, "{document} shows {typed} commands");
+        assert!(typed > 0, "{document} shows no command in `{part}`");
         let stated = instead.iter().map(|(from, _)| *from);
         let stated = stated.chain(exits.iter().map(|(begins, _)| *begins));
         let unused: Vec<_> = stated.filter(|words| !used.contains(words)).collect();
@@ -174,7 +197,7 @@ async fn an_operator_follows_the_guide() {
         ("/backups/", "backups/"),
         ("/var/lib/node_exporter/", "metrics/"),
     ];
-    reader.follows("docs/operator.md", &instead, &[]);
+    reader.follows("docs/operator.md", "", &instead, &[]);
     let metrics = fs::read_to_string(reader.path("metrics/lifeboat.prom")).unwrap();
     // The two alerts of the guide are about these.
     assert!(metrics.contains("verdict=\"held\"} 1.0"), "{metrics}");
@@ -185,17 +208,14 @@ async fn an_operator_follows_the_guide() {
 #[test]
 fn the_owner_of_a_pipeline_follows_the_guide() {
     let reader = Reader::new();
-    let one = "lifeboat drill matrix r1-without-backup --server 2.14.6,2.15.1 --out last";
+    let one = "lifeboat drill matrix QUICK --server 2.14.6,2.15.1 --out last";
     let _last = reader.types(one).expect_code(0);
     let instead = [
         ("--repeat 5", "--repeat 1"),
         // All drills take three quarters of an hour.
-        (
-            "matrix --server",
-            "matrix r1-without-backup --out now --server",
-        ),
+        ("matrix --server", "matrix QUICK --out now --server"),
     ];
-    reader.follows("docs/ci.md", &instead, &[]);
+    reader.follows("docs/ci.md", "", &instead, &[]);
 }
 
 #[test]
@@ -203,11 +223,7 @@ fn a_developer_follows_the_guide() {
     let reader = Reader::new();
     reader.build_server();
     let instead = [
-        // Somebody watches, and has seen enough.
-        (
-            "lifeboat lab status --watch",
-            "timeout --preserve-status --signal INT 2 lifeboat lab status --watch",
-        ),
+        WATCHED,
         // When it was that the reader's run began.
         ("20261126-213214", "*"),
         ("--repeat 20 --jobs 4", "--repeat 2"),
@@ -226,7 +242,7 @@ fn a_developer_follows_the_guide() {
         ),
         ("lifeboat drill matrix our-report.toml", 10),
     ];
-    reader.follows("docs/developer.md", &instead, &exits);
+    reader.follows("docs/developer.md", "", &instead, &exits);
 }
 
 #[tokio::test]
@@ -236,25 +252,133 @@ async fn a_release_manager_follows_the_guide() {
     let _production = reader.runs_production().await;
     let saves = "lifeboat backup account nightly && lifeboat backup stream ORDERS orders-backup";
     let _saved = reader.types(saves).expect_code(0);
-    let one = "lifeboat drill matrix r1-without-backup --server 2.15.1 --out last";
+    let one = "lifeboat drill matrix QUICK --server 2.15.1 --out last";
     let _last = reader.types(one).expect_code(0);
     let instead = [
-        (
-            "matrix --server 2.14.6",
-            "matrix r1-without-backup --server 2.14.6",
-        ),
+        ("matrix --server 2.14.6", "matrix QUICK --server 2.14.6"),
         (
             "matrix --server 2.15.1",
-            "matrix r1-without-backup --out now --server 2.15.1",
+            "matrix QUICK --out now --server 2.15.1",
         ),
-        (
-            "./nats-server --repeat 5",
-            "./nats-server r1-without-backup --repeat 2",
-        ),
+        ("./nats-server --repeat 5", "./nats-server QUICK --repeat 2"),
         (
             "track-record.json --repeat 5",
             "track-record.json --repeat 2",
         ),
     ];
-    reader.follows("docs/release.md", &instead, &[]);
+    reader.follows("docs/release.md", "", &instead, &[]);
+}
+
+/// What the first page says that can be done.
+#[tokio::test]
+async fn a_visitor_tries_what_the_first_page_shows() {
+    let reader = Reader::new();
+    reader.build_server();
+    let _production = reader.runs_production().await;
+    let other = World::start(1).await;
+    reader.has_context("other", &other.cluster, other.cluster.credentials());
+    let last = "lifeboat drill matrix QUICK --server 2.15.1 --out last";
+    let _last = reader.types(last).expect_code(0);
+    let instead = [
+        ("drill run --server ", "drill run QUICK --server "),
+        ("drill run --no-progress", "drill run QUICK --no-progress"),
+        ("drill run --repeat 50", "drill run QUICK --repeat 2"),
+        ("2.12.8,2.15.1 --repeat 5", "2.15.1 --out qualify QUICK"),
+        ("drill matrix --partition 1/3 --out part1", PARTS),
+        (
+            "--against last/",
+            "QUICK --server 2.15.1 --out now --against last/",
+        ),
+        (
+            "record.json --repeat 5",
+            "record.json --server 2.15.1 --out more QUICK",
+        ),
+        ("drill prove", "drill prove r1-restored-from-backup"),
+        ("20261127-003637", "*"),
+        WATCHED,
+        // Any name that the reader's servers have.
+        (
+            "backup stream ORDERS ./orders-backup -s nats://host:4222",
+            "backup stream ORDERS ./orders-backup --context prod",
+        ),
+        (
+            "restore stream ./orders-backup -s nats://host:4222",
+            "restore stream ./orders-backup --context other --replicas 1",
+        ),
+        ("/data/nats", "data"),
+    ];
+    let exits = [
+        ("lifeboat lab status --watch", 130),
+        // It stands against the restore that the stream is there.
+        ("lifeboat restore stream ./orders-backup --dry-run", 15),
+    ];
+    reader.follows("README.md", "What you can do with it", &instead, &exits);
+}
+
+/// The sessions that the first page shows, with what they print.
+#[tokio::test]
+async fn a_visitor_does_as_the_first_page_does() {
+    let reader = Reader::new();
+    let instead = [
+        // Whichever it was.
+        (
+            "lifeboat lab start n1",
+            "for n in 1 2 3 4; do lifeboat lab start n$n && break; done",
+        ),
+    ];
+    let exits = [
+        // It was the only copy.
+        ("lifeboat lab down", 10),
+        ("lifeboat drill run failure.toml", 10),
+    ];
+    reader.follows(
+        "README.md",
+        "A cluster of your own to break",
+        &instead,
+        &exits,
+    );
+
+    let production = reader.runs_production().await;
+    let system = production.cluster.system_credentials();
+    reader.has_context("system", &production.cluster, system);
+    let saves = "lifeboat backup account nightly && lifeboat backup stream ORDERS orders-backup";
+    let _saved = reader.types(saves).expect_code(0);
+    reader.follows("README.md", "Rehearse your own backup", &[], &[]);
+    reader.follows("README.md", "What would be lost now", &[], &[]);
+    reader.follows("README.md", "Backups without a server", &[], &[]);
+}
+
+/// What documents show that needs a container engine.
+pub(crate) fn follow_with_containers(image: &str) {
+    let reader = Reader::new();
+    let mut typed = 0;
+    for document in [
+        "README.md",
+        "docs/ci.md",
+        "docs/developer.md",
+        "docs/operator.md",
+        "docs/release.md",
+    ] {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        for step in steps(&text) {
+            let Step::Type(command) = step else { continue };
+            if !command.contains("--runtime container") {
+                continue;
+            }
+            let mut line = command.replace("drill run", "drill run QUICK");
+            if let Some((before, _)) = line.split_once("--image ") {
+                line = format!("{before}--image {image}");
+            }
+            let called = reader.types(&line);
+            assert_eq!(
+                called.code,
+                Some(0),
+                "{document}: {command}\ntyped: {line}\n{}\n{}",
+                called.stdout,
+                called.stderr
+            );
+            typed += 1;
+        }
+    }
+    assert!(typed >= 3, "{typed} commands");
 }

@@ -69,24 +69,23 @@ pub(super) fn compare_consumers(
     let mut difference = Difference::default();
     for info in &before.infos {
         let archived = survey.consumers.iter().find(|one| one.name == info.name);
-        let why = match archived {
-            None if !names.contains(&info.name) => continue,
-            None => Why::LeftOut,
-            Some(archived) => {
-                let state = &archived.state;
-                if state.delivered.stream.max(state.ack_floor.stream) > survey.last_sequence {
-                    Why::Ahead
-                } else if state.delivered.stream < info.delivered.stream {
-                    Why::RolledBack
-                } else {
-                    continue;
-                }
+        let Some(archived) = archived else {
+            if names.contains(&info.name) {
+                difference.missing.push(info.name.clone());
+                difference.saved.push(saved(info, Why::LeftOut));
             }
+            continue;
         };
-        if why == Why::LeftOut {
-            difference.missing.push(info.name.clone());
+        let state = &archived.state;
+        if state.delivered.stream.max(state.ack_floor.stream) > survey.last_sequence {
+            difference.saved.push(saved(info, Why::Ahead));
+        } else if state.delivered.stream < info.delivered.stream {
+            difference.saved.push(SavedConsumer {
+                // It may have gone on between being asked and being saved.
+                ack_floor: state.ack_floor,
+                ..saved(info, Why::RolledBack)
+            });
         }
-        difference.saved.push(saved(info, why));
     }
     for name in &before.silent {
         let is_archived = survey.consumers.iter().any(|one| one.name == *name);

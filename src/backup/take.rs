@@ -19,6 +19,7 @@ use super::read_out::read_out;
 use super::receive::{Received, receive};
 use crate::archive::{ArchiveError, BackupLayout, CONSUMERS_FILE, MANIFEST_FILE, is_name};
 use crate::jetstream::{Connection, SnapshotOptions, StreamState};
+use crate::model::ConsumerPosition;
 use crate::offline::{Manifest, Method, SavedConsumer, Staging};
 
 /// The pause before a snapshot is taken again; twice as long each time. With the retries that are
@@ -63,6 +64,15 @@ pub struct BackupSummary {
 }
 
 impl BackupSummary {
+    /// Where a restore of it puts each consumer.
+    pub fn consumers(&self) -> Vec<ConsumerPosition> {
+        let mut consumers = self.manifest.consumers.clone();
+        for saved in &self.saved_consumers {
+            saved.take_position(&mut consumers, self.manifest.last_sequence);
+        }
+        consumers
+    }
+
     /// What the stream had and the archive does not have.
     pub fn lacks(&self) -> Vec<String> {
         SavedConsumer::explain_missing(&self.manifest.missing_consumers, &self.saved_consumers)

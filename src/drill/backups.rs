@@ -35,6 +35,7 @@ pub(super) fn backed_up(
     name: &str,
     taken: BackupSummary,
 ) -> Outcome {
+    let consumers = taken.consumers();
     let manifest = taken.manifest;
     world.note(format!(
         "{} messages up to sequence {}, {} bytes, {}",
@@ -43,13 +44,6 @@ pub(super) fn backed_up(
     if !manifest.missing_consumers.is_empty() {
         let names = manifest.missing_consumers.join(", ");
         return Err(broken(format!("the server left consumers out: {names}")));
-    }
-    // A consumer that was saved beside the archive stands where that says after a restore.
-    let mut consumers = manifest.consumers;
-    for saved in &taken.saved_consumers {
-        let position = saved.to_consumer(manifest.last_sequence).position();
-        consumers.retain(|one| one.name != position.name);
-        consumers.push(position);
     }
     world.name_backup(name, stream, world.evidence.backup(name));
     world.record(Event::BackedUp {

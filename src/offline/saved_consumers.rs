@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::archive::{Consumer, ConsumerState};
-use crate::model::SequencePair;
+use crate::model::{ConsumerPosition, SequencePair};
 
 /// Why a consumer was saved beside the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,11 +73,21 @@ impl SavedConsumer {
 
     /// Puts it where it belongs among an archive's consumers.
     pub(crate) fn take_place(&self, consumers: &mut Vec<Consumer>, last_sequence: u64) {
-        let consumer = self.to_consumer(last_sequence);
-        let own = consumers.iter_mut().find(|one| one.name == self.name);
-        match (self.why, own) {
-            (Why::Ahead, Some(own)) => *own = consumer,
-            (Why::LeftOut, None) => consumers.push(consumer),
+        let own = self.to_consumer(last_sequence);
+        self.take_place_of(consumers, own, |one| &one.name);
+    }
+
+    /// Puts where it will stand after a restore among where an archive's consumers will.
+    pub(crate) fn take_position(&self, consumers: &mut Vec<ConsumerPosition>, last_sequence: u64) {
+        let own = self.to_consumer(last_sequence).position();
+        self.take_place_of(consumers, own, |one| &one.name);
+    }
+
+    fn take_place_of<T>(&self, archived: &mut Vec<T>, own: T, name: impl Fn(&T) -> &str) {
+        let same = archived.iter_mut().find(|one| name(one) == self.name);
+        match (self.why, same) {
+            (Why::Ahead, Some(same)) => *same = own,
+            (Why::LeftOut, None) => archived.push(own),
             // The archive has it at its ack floor, as it is to be.
             (Why::RolledBack | Why::LeftOut, _) | (Why::Ahead, None) => {}
         }
@@ -128,4 +138,50 @@ pub(super) fn read(path: &Path) -> Result<(Vec<SavedConsumer>, Vec<u8>), String>
     let text = fs::read(path).map_err(|error| error.to_string())?;
     let saved = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
     Ok((saved, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(sequence: u64) -> SequencePair {
+        SequencePair {
+            consumer: sequence,
+            stream: sequence,
+        }
+    }
+
+    /// What a restore gives is told as a restore gives it.
+    #[test]
+    fn positions_are_those_of_the_consumers_that_are_restored() {
+        let told = |why| SavedConsumer {
+            name: String::from("worker"),
+            why,
+            created: None,
+            config: Map::new(),
+            delivered: at(1600),
+            ack_floor: at(1500),
+            num_ack_pending: 100,
+        };
+        // The archive is of a moment later.
+        let archived = SavedConsumer {
+            ack_floor: at(1528),
+            ..told(Why::RolledBack)
+        };
+        for (why, is_archived, floor) in [
+            (Why::RolledBack, true, 1528),
+            (Why::Ahead, true, 1500),
+            (Why::LeftOut, true, 1528),
+            (Why::LeftOut, false, 1500),
+        ] {
+            let archive = archived.to_consumer(2000);
+            let mut consumers: Vec<_> = is_archived.then_some(archive).into_iter().collect();
+            let mut positions: Vec<_> = consumers.iter().map(Consumer::position).collect();
+            told(why).take_place(&mut consumers, 2000);
+            told(why).take_position(&mut positions, 2000);
+            let stand: Vec<_> = consumers.iter().map(Consumer::position).collect();
+            assert_eq!(positions, stand, "{why:?}");
+            assert_eq!(positions[0].ack_floor.stream, floor, "{why:?}");
+        }
+    }
 }
