@@ -182,6 +182,31 @@ fn steps(text: &str) -> Vec<Step> {
     steps
 }
 
+/// The command of the example for Kubernetes.
+fn kubernetes_command() -> String {
+    let text = fs::read_to_string(root().join("examples/kubernetes-rehearsal.yaml")).unwrap();
+    let (_, arguments) = text.split_once("args:").unwrap();
+    let (arguments, _) = arguments.split_once("env:").unwrap();
+    let arguments = arguments.lines().map(str::trim);
+    let arguments: Vec<_> = arguments
+        .filter_map(|line| line.strip_prefix("- "))
+        .collect();
+    format!("lifeboat {}", arguments.join(" "))
+}
+
+/// What the steps of the example for GitHub run.
+fn github_runs() -> Vec<String> {
+    let text = fs::read_to_string(root().join("examples/github-recovery.yml")).unwrap();
+    let steps = text
+        .split("\n      - ")
+        .filter_map(|step| step.split_once("run: "));
+    let runs: Vec<String> = steps
+        .map(|(_, run)| run.trim_start_matches('|').to_owned())
+        .collect();
+    assert_eq!(runs.len(), 4, "{runs:?}");
+    runs
+}
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -191,13 +216,16 @@ async fn an_operator_follows_the_guide() {
     let reader = Reader::new();
     let _production = reader.runs_production().await;
     fs::create_dir_all(reader.path("metrics")).unwrap();
-    let nightly = "lifeboat backup account backups/nightly --context prod";
-    let _saved = reader.types(nightly).expect_code(0);
     let instead = [
-        ("/backups/", "backups/"),
+        ("--backups /backups", "--backups backups"),
+        (" /backups/", " backups/"),
         ("/var/lib/node_exporter/", "metrics/"),
+        ("/var/tmp/", ""),
     ];
     reader.follows("docs/operator.md", "", &instead, &[]);
+    let job = kubernetes_command();
+    let job = job.replace("=/", "=").replace(" /backups/", " backups/");
+    let _rehearsed = reader.types(&job).expect_code(0);
     let metrics = fs::read_to_string(reader.path("metrics/lifeboat.prom")).unwrap();
     // The two alerts of the guide are about these.
     assert!(metrics.contains("verdict=\"held\"} 1.0"), "{metrics}");
@@ -213,9 +241,19 @@ fn the_owner_of_a_pipeline_follows_the_guide() {
     let instead = [
         ("--repeat 5", "--repeat 1"),
         // All drills take three quarters of an hour.
-        ("matrix --server", "matrix QUICK --out now --server"),
+        ("matrix --server", "matrix QUICK --server"),
     ];
     reader.follows("docs/ci.md", "", &instead, &[]);
+    for run in github_runs() {
+        let run = run.replace("${{ matrix.server }}", "2.15.1");
+        let typed = format!("export GITHUB_STEP_SUMMARY=summary-of-job.md; {run}");
+        let _ran = reader.types(&typed).expect_code(0);
+    }
+    let summary = fs::read_to_string(reader.path("summary-of-job.md")).unwrap();
+    assert!(
+        summary.contains("our-runbook") || summary.contains("r1-restored"),
+        "{summary}"
+    );
 }
 
 #[test]
@@ -223,14 +261,12 @@ fn a_developer_follows_the_guide() {
     let reader = Reader::new();
     reader.build_server();
     let instead = [
-        WATCHED,
         // When it was that the reader's run began.
         ("20261126-213214", "*"),
         ("--repeat 20 --jobs 4", "--repeat 2"),
         ("--repeat 5", "--repeat 1"),
     ];
     let exits = [
-        ("lifeboat lab status --watch", 130),
         // Here is the defect.
         (
             "lifeboat drill run our-report.toml --server-version 2.14.6",
@@ -250,16 +286,12 @@ async fn a_release_manager_follows_the_guide() {
     let reader = Reader::new();
     reader.build_server();
     let _production = reader.runs_production().await;
-    let saves = "lifeboat backup account nightly && lifeboat backup stream ORDERS orders-backup";
-    let _saved = reader.types(saves).expect_code(0);
-    let one = "lifeboat drill matrix QUICK --server 2.15.1 --out last";
-    let _last = reader.types(one).expect_code(0);
+    let _saved = reader
+        .types("lifeboat backup account nightly")
+        .expect_code(0);
     let instead = [
         ("matrix --server 2.14.6", "matrix QUICK --server 2.14.6"),
-        (
-            "matrix --server 2.15.1",
-            "matrix QUICK --out now --server 2.15.1",
-        ),
+        ("matrix --server 2.15.1", "matrix QUICK --server 2.15.1"),
         ("./nats-server --repeat 5", "./nats-server QUICK --repeat 2"),
         (
             "track-record.json --repeat 5",
@@ -319,24 +351,12 @@ async fn a_visitor_tries_what_the_first_page_shows() {
 #[tokio::test]
 async fn a_visitor_does_as_the_first_page_does() {
     let reader = Reader::new();
-    let instead = [
-        // Whichever it was.
-        (
-            "lifeboat lab start n1",
-            "for n in 1 2 3 4; do lifeboat lab start n$n && break; done",
-        ),
-    ];
     let exits = [
         // It was the only copy.
         ("lifeboat lab down", 10),
         ("lifeboat drill run failure.toml", 10),
     ];
-    reader.follows(
-        "README.md",
-        "A cluster of your own to break",
-        &instead,
-        &exits,
-    );
+    reader.follows("README.md", "A cluster of your own to break", &[], &exits);
 
     let production = reader.runs_production().await;
     let system = production.cluster.system_credentials();

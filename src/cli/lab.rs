@@ -81,21 +81,21 @@ pub enum LabVerb {
     Kill {
         /// The node
         #[command(flatten)]
-        node: OneNode,
+        node: Victim,
         /// Remove its disk
         #[arg(long)]
         wipe: bool,
     },
     /// End a node's server in good order
-    Stop(OneNode),
+    Stop(Victim),
     /// Freeze a node's server: connections stay open, nobody answers
-    Pause(OneNode),
+    Pause(Victim),
     /// Let a frozen server run on
     Resume(OneNode),
     /// Start the server of a node again that ended
     Start(OneNode),
     /// Remove a node's disk; its server is killed before, if it runs
-    Wipe(OneNode),
+    Wipe(Victim),
     /// Cut the network between nodes and others, or all others
     Cut {
         /// What is cut
@@ -195,6 +195,17 @@ pub struct OneNode {
     /// The lab
     #[command(flatten)]
     pub lab: LabName,
+}
+
+/// A node of a lab, to which something happens.
+#[derive(Debug, Args)]
+pub struct Victim {
+    /// The node
+    #[command(flatten)]
+    pub node: OneNode,
+    /// Give it a name by which other commands find it, such as victim
+    #[arg(long = "as", value_name = "NAME")]
+    pub alias: Option<String>,
 }
 
 /// The network between nodes.

@@ -23,7 +23,7 @@ pub use drill::{
     Drill, DrillBackup, DrillCatalogue, DrillLive, DrillMatrix, DrillMerge, DrillProve, DrillRun,
     Place, Rehearsing, ServerChoice,
 };
-pub use lab::{Lab, LabName, LabServe, LabUp, LabVerb, Network, OneNode};
+pub use lab::{Lab, LabName, LabServe, LabUp, LabVerb, Network, OneNode, Victim};
 pub use names::Names;
 pub use offline::{Cat, Convert, Extract, Info, Verify};
 pub use online::{
@@ -37,11 +37,12 @@ Exit codes:
     0  done, or every verdict as expected
     1  something nobody foresaw
     2  the command line, a scenario file or an argument is wrong
-   10  a promise was broken (or held where a known defect should break it), a drill holds whatever is
-       expected of it, a restored stream differs, a rehearsed backup does not do, or an audit found
-       something
-   11  a drill or a rehearsal could not tell, and none was broken; no drill ran; a restored stream could
-       not be compared; or an audit found nothing as bad, and got no answer to some of its questions
+   10  a promise was broken (or held where a known defect should break it), a
+       drill holds whatever is expected of it, a restored stream differs, a
+       rehearsed backup does not do, or an audit found something
+   11  a drill or a rehearsal could not tell, and none was broken; no drill ran;
+       a restored stream could not be compared; or an audit found nothing as
+       bad, and got no answer to some of its questions
    12  a backup lacks something
    13  a backup is damaged, or was interrupted while it was made
    14  a server or its binary is not to be had

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use futures_util::StreamExt as _;
@@ -84,7 +85,9 @@ pub(super) async fn run(options: DrillMatrix) -> Outcome {
         record.add(&results)?;
     }
     if planned.is_empty() && (partition != Partition::default() || record.is_some()) {
-        return nothing_to_run(metrics);
+        ui::say("there is nothing to run here");
+        write_files(&options.out, &results, earlier.as_ref())?;
+        return tell_nothing(metrics);
     }
     let told = Told {
         earlier: earlier.as_ref(),
@@ -133,18 +136,29 @@ pub(super) struct Told<'a> {
     pub(super) as_json: bool,
 }
 
+fn records(results: &Results) -> Vec<RunRecord> {
+    results.runs().map(|(_, run)| run.clone()).collect()
+}
+
+/// Writes the files of a matrix's directory.
+fn write_files(out: &Path, results: &Results, earlier: Option<&Table>) -> Result<(), Failure> {
+    let (table, runs) = (Table::of(results.runs()), records(results));
+    fs::create_dir_all(out)?;
+    let junit = runs_as_junit(&runs).map_err(|error| Failure::new(Exit::Unexpected, error))?;
+    let json = serde_json::to_string_pretty(&table)?;
+    let markdown = matrix_markdown(&table, earlier);
+    for (name, text) in [(TABLE, json), (MARKDOWN, markdown), (JUNIT, junit)] {
+        fs::write(out.join(name), text)?;
+    }
+    Ok(())
+}
+
 /// Writes the table wherever it is wanted, and says how to exit.
 pub(super) fn conclude(results: &Results, told: Told<'_>) -> Outcome {
     let table = Table::of(results.runs());
-    let runs: Vec<RunRecord> = results.runs().map(|(_, run)| run.clone()).collect();
+    let runs = records(results);
     if let Some(out) = told.out {
-        fs::create_dir_all(out)?;
-        let junit = runs_as_junit(&runs).map_err(|error| Failure::new(Exit::Unexpected, error))?;
-        let json = serde_json::to_string_pretty(&table)?;
-        let markdown = matrix_markdown(&table, told.earlier);
-        for (name, text) in [(TABLE, json), (MARKDOWN, markdown), (JUNIT, junit)] {
-            fs::write(out.join(name), text)?;
-        }
+        write_files(out, results, told.earlier)?;
     }
     let text = if told.as_json {
         serde_json::to_string_pretty(&table)?
@@ -161,8 +175,7 @@ pub(super) fn conclude(results: &Results, told: Told<'_>) -> Outcome {
 }
 
 /// Whoever collects metrics finds a file as well.
-fn nothing_to_run(metrics: ReportFiles) -> Outcome {
-    ui::say("there is nothing to run here");
+fn tell_nothing(metrics: ReportFiles) -> Outcome {
     metrics.write(|| Texts {
         junit: runs_as_junit(&[]),
         markdown: runs_markdown(&[]),
@@ -201,6 +214,7 @@ async fn find_servers(
 impl From<ResultsError> for Failure {
     fn from(error: ResultsError) -> Self {
         let exit = match &error {
+            ResultsError::Io { source, .. } if source.kind() == ErrorKind::NotFound => Exit::Usage,
             ResultsError::Io { .. } => Exit::Unexpected,
             ResultsError::NoRun { .. } => Exit::Usage,
             ResultsError::NotEmpty { .. } => Exit::Refused,

@@ -3,7 +3,7 @@
 use toml::{Table, Value};
 
 use super::{Failure, Outcome};
-use crate::cli::{LabName, LabVerb, Network, OneNode};
+use crate::cli::{LabName, LabVerb, Network, OneNode, Victim};
 use crate::exit::Exit;
 use crate::lab::{Answer, Call, LabPlace, LabStatus, Question};
 use crate::ledger::StepEnd;
@@ -14,18 +14,14 @@ use crate::ui;
 pub(super) async fn run(verb: LabVerb) -> Outcome {
     match verb {
         LabVerb::Kill { node, wipe } => {
-            let fields = [
-                ("node", Value::from(node.node)),
-                ("wipe", Value::from(wipe)),
-            ];
-            step(&node.lab, &written("kill", fields)).await
+            on_victim("kill", node, Some(("wipe", Value::from(wipe)))).await
         }
-        LabVerb::Stop(on) => on_node("stop", on).await,
-        LabVerb::Pause(on) => on_node("pause", on).await,
+        LabVerb::Stop(victim) => on_victim("stop", victim, None).await,
+        LabVerb::Pause(victim) => on_victim("pause", victim, None).await,
         LabVerb::Resume(on) => on_node("resume", on).await,
         LabVerb::Start(on) => on_node("start", on).await,
         LabVerb::Remove(on) => on_node("peer_remove", on).await,
-        LabVerb::Wipe(on) => on_node("wipe", on).await,
+        LabVerb::Wipe(victim) => on_victim("wipe", victim, None).await,
         LabVerb::Cut { network, way } => {
             let way = (way != "both").then(|| ("way", Value::from(way)));
             over_network("cut", network, way).await
@@ -86,6 +82,19 @@ fn written(name: &str, fields: impl IntoIterator<Item = (&'static str, Value)>) 
 
 async fn on_node(name: &str, on: OneNode) -> Outcome {
     step(&on.lab, &written(name, [("node", Value::from(on.node))])).await
+}
+
+async fn on_victim(name: &str, victim: Victim, more: Option<(&'static str, Value)>) -> Outcome {
+    let fields = [
+        Some(("node", Value::from(victim.node.node))),
+        victim.alias.map(|alias| ("as", Value::from(alias))),
+        more,
+    ];
+    step(
+        &victim.node.lab,
+        &written(name, fields.into_iter().flatten()),
+    )
+    .await
 }
 
 async fn over_network(

@@ -26,12 +26,12 @@ pub(super) async fn run(lab: &LabName, write: Option<PathBuf>) -> Outcome {
             let written = File::create_new(&path)
                 .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.flush()));
             written.map_err(|error| {
-                let exit = if error.kind() == io::ErrorKind::AlreadyExists {
-                    Exit::Refused
-                } else {
-                    Exit::Usage
-                };
-                Failure::new(exit, format!("can't write {}: {error}", path.display()))
+                let path = path.display();
+                if error.kind() == io::ErrorKind::AlreadyExists {
+                    let text = format!("can't write {path}: it is there; name another file");
+                    return Failure::new(Exit::Refused, text);
+                }
+                Failure::new(Exit::Usage, format!("can't write {path}: {error}"))
             })?;
             ui::say(&format!("written to {}", path.display()));
         }

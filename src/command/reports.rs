@@ -108,7 +108,8 @@ pub(super) fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
     Builder::new()
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(parent.unwrap_or(Path::new(".")))
-        .map_err(|error| unwritable(path, &error))
+        // The error names the file that was to become this one.
+        .map_err(|error| unwritable(path, &error.kind().into()))
 }
 
 pub(super) fn unwritable(path: &Path, error: &std::io::Error) -> Failure {

@@ -160,7 +160,7 @@ pub(super) fn plan_text(plan: &RestorePlan) -> String {
         plan.replicas(),
         plan.form
     )];
-    if let Some(why) = plan.rewritten {
+    if let (Some(why), false) = (plan.rewritten, plan.action == Action::Skip) {
         lines.push(format!("  the archive is written anew on the way: {why}"));
     }
     let parts = [

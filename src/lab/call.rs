@@ -143,6 +143,6 @@ fn others(name: &str) -> String {
     names.retain(|one| one != name);
     match names.as_slice() {
         [] => String::new(),
-        names => format!(", but there is {}", names.join(", ")),
+        names => format!(", but there is {} (say so with --name)", names.join(", ")),
     }
 }

@@ -49,10 +49,9 @@ pub(super) fn check_account(backup: &SavedBackup) -> Vec<Check> {
     };
     let complete = match of(Severity::Lack) {
         Some(lacks) => Check::broken(CheckName::Complete, lacks),
-        None if backup.has_record => Check::held(
-            CheckName::Complete,
-            "its record has every stream of the account",
-        ),
+        None if backup.has_record => {
+            Check::held(CheckName::Complete, "no stream of its record is missing")
+        }
         None => Check::held(
             CheckName::Complete,
             format!("{streams} streams; no record proves that these are all"),
@@ -88,7 +87,10 @@ fn check_recovery_time(most: Duration, is_sample: bool, recovery: Option<Duratio
         Check::broken(name, detail)
     } else if is_sample {
         // What a part of it takes says nothing of all.
-        Check::inconclusive(name, format!("{detail}, for a sample"))
+        Check::inconclusive(
+            name,
+            format!("{detail}, for a sample, which can't show that all of it takes no longer"),
+        )
     } else {
         Check::held(name, detail)
     }

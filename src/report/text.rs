@@ -106,24 +106,22 @@ fn lost(run: &RunRecord) -> String {
 fn verdict(run: &RunRecord) -> String {
     let held = run.verdict() == Verdict::Held && run.expected.sometimes;
     match (&run.expected.because, run.is_as_expected()) {
-        (Some(because), true) if held => format!("held (not in every run: {because})"),
-        (Some(because), true) => format!("{} (known: {because})", run.verdict()),
+        (Some(_), true) if held => String::from("held (known not to always)"),
+        (Some(_), true) => format!("{} (known)", run.verdict()),
         (None, true) => run.verdict().to_string(),
-        (None, false) => format!("{}, not {}", run.verdict(), run.expected.verdict),
-        (Some(because), false) => format!(
-            "{}, not {} (known: {because})",
-            run.verdict(),
-            run.expected.verdict
-        ),
+        (_, false) => format!("{}, not {}", run.verdict(), run.expected.verdict),
     }
 }
 
+/// What is known of the drill on this server, and what was found.
 fn findings(run: &RunRecord) -> Option<String> {
     let all = &run.judgement.findings;
-    if all.is_empty() {
+    let known = run.expected.because.as_ref();
+    if all.is_empty() && known.is_none() {
         return None;
     }
     let mut lines = vec![format!("{} on {}:", run.scenario, run.server)];
+    lines.extend(known.map(|because| format!("  known: {because}")));
     lines.extend(all.iter().take(MOST_FINDINGS).map(finding));
     if all.len() > MOST_FINDINGS {
         lines.push(format!(

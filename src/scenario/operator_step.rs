@@ -131,7 +131,7 @@ impl fmt::Display for OperatorStep {
                     .map_or(Ok(()), |stream| write!(f, ", with the data of {stream}"))
             }
             Self::ApplyConfig { from } => write!(f, "apply the configurations of `{from}`"),
-            Self::NameNode { node, alias } => write!(f, "call the {node} {alias}"),
+            Self::NameNode { node, alias } => write!(f, "call {node} {alias}"),
             Self::FailOver => f.write_str("have the recovery cluster take over"),
             Self::Rekey { nodes, key } => {
                 let names: Vec<_> = nodes.iter().map(ToString::to_string).collect();
