@@ -309,6 +309,8 @@ async fn a_visitor_tries_what_the_first_page_shows() {
     let _production = reader.runs_production().await;
     let other = World::start(1).await;
     reader.has_context("other", &other.cluster, other.cluster.credentials());
+    // The data directory of a server that has stopped.
+    fs::create_dir_all(reader.path("data/jetstream")).unwrap();
     let last = "lifeboat drill matrix QUICK --server 2.15.1 --out last";
     let _last = reader.types(last).expect_code(0);
     let instead = [
