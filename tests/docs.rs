@@ -1,20 +1,16 @@
 //! What documents and examples tell people to type has to be right.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Parser as _;
 use lifeboat::cli::Cli;
 use lifeboat::report::SCHEMAS;
 
-use crate::support::{Lifeboat, expect_valid};
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
+use crate::support::{Lifeboat, expect_valid, root};
 
 /// The documents and examples that show commands.
-fn documents() -> Vec<PathBuf> {
+pub(crate) fn documents() -> Vec<PathBuf> {
     let mut documents = vec![root().join("README.md"), root().join("scenarios/README.md")];
     for directory in ["docs", "examples"] {
         for entry in fs::read_dir(root().join(directory)).unwrap() {

@@ -154,6 +154,11 @@ pub(crate) fn started_until(command: &mut Command, text: &str) -> Child {
     child
 }
 
+/// Where the project is.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
 /// The names in a directory.
 pub(crate) fn entries(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).unwrap();

@@ -177,7 +177,7 @@ pub struct DrillMatrix {
     /// Run only what this track record lacks, and add the runs to it
     ///
     /// Runs in it that are of the same drill and the same binary count towards --repeat. Where it is not
-    /// there, everything is run, and it is made.
+    /// there, everything is run, and it is made. What was interrupted is added once it has been resumed and is over.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
     /// Mark what has changed since an earlier matrix

@@ -85,9 +85,7 @@ pub(super) async fn run(options: DrillMatrix) -> Outcome {
         record.add(&results)?;
     }
     if planned.is_empty() && (partition != Partition::default() || record.is_some()) {
-        ui::say("there is nothing to run here");
-        write_files(&options.out, &results, earlier.as_ref())?;
-        return tell_nothing(metrics);
+        return nothing_to_run(&options.out, earlier.as_ref(), metrics);
     }
     let told = Told {
         earlier: earlier.as_ref(),
@@ -136,17 +134,17 @@ pub(super) struct Told<'a> {
     pub(super) as_json: bool,
 }
 
-fn records(results: &Results) -> Vec<RunRecord> {
-    results.runs().map(|(_, run)| run.clone()).collect()
-}
-
 /// Writes the files of a matrix's directory.
-fn write_files(out: &Path, results: &Results, earlier: Option<&Table>) -> Result<(), Failure> {
-    let (table, runs) = (Table::of(results.runs()), records(results));
+fn write_files(
+    out: &Path,
+    table: &Table,
+    runs: &[RunRecord],
+    earlier: Option<&Table>,
+) -> Result<(), Failure> {
     fs::create_dir_all(out)?;
-    let junit = runs_as_junit(&runs).map_err(|error| Failure::new(Exit::Unexpected, error))?;
-    let json = serde_json::to_string_pretty(&table)?;
-    let markdown = matrix_markdown(&table, earlier);
+    let junit = runs_as_junit(runs).map_err(|error| Failure::new(Exit::Unexpected, error))?;
+    let json = serde_json::to_string_pretty(table)?;
+    let markdown = matrix_markdown(table, earlier);
     for (name, text) in [(TABLE, json), (MARKDOWN, markdown), (JUNIT, junit)] {
         fs::write(out.join(name), text)?;
     }
@@ -156,9 +154,9 @@ fn write_files(out: &Path, results: &Results, earlier: Option<&Table>) -> Result
 /// Writes the table wherever it is wanted, and says how to exit.
 pub(super) fn conclude(results: &Results, told: Told<'_>) -> Outcome {
     let table = Table::of(results.runs());
-    let runs = records(results);
+    let runs: Vec<RunRecord> = results.runs().map(|(_, run)| run.clone()).collect();
     if let Some(out) = told.out {
-        write_files(out, results, told.earlier)?;
+        write_files(out, &table, &runs, told.earlier)?;
     }
     let text = if told.as_json {
         serde_json::to_string_pretty(&table)?
@@ -174,8 +172,10 @@ pub(super) fn conclude(results: &Results, told: Told<'_>) -> Outcome {
     Ok(exit_of(&runs))
 }
 
-/// Whoever collects metrics finds a file as well.
-fn tell_nothing(metrics: ReportFiles) -> Outcome {
+/// Whoever collects results and metrics finds files as well.
+fn nothing_to_run(out: &Path, earlier: Option<&Table>, metrics: ReportFiles) -> Outcome {
+    ui::say("there is nothing to run here");
+    write_files(out, &Table::default(), &[], earlier)?;
     metrics.write(|| Texts {
         junit: runs_as_junit(&[]),
         markdown: runs_markdown(&[]),

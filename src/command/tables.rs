@@ -38,8 +38,12 @@ impl TrackRecord {
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         beside(path)?;
         let path = path.to_owned();
-        let so_far = path.exists().then(|| read_table(&path)).transpose()?;
+        let so_far = Self::read(&path)?;
         Ok(Self { path, so_far })
+    }
+
+    fn read(path: &Path) -> Result<Option<Table>, Failure> {
+        path.exists().then(|| read_table(path)).transpose()
     }
 
     /// How many runs there are on record of what `one` is a run of.
@@ -51,7 +55,7 @@ impl TrackRecord {
     /// runs: there is never half of it. A drill has a line, so that changes can be read.
     pub(super) fn add(&self, results: &Results) -> Result<(), Failure> {
         let new = Table::of(results.runs());
-        let kept = match Self::open(&self.path)?.so_far {
+        let kept = match Self::read(&self.path)? {
             Some(earlier) => earlier.joined_with(new),
             None => new,
         };
