@@ -55,6 +55,32 @@ fn drill_list_is_an_array_with_name_promise_and_about() {
 }
 
 #[test]
+fn drill_list_shows_those_that_are_asked_for() {
+    let lifeboat = Lifeboat::new();
+    let lines = |arguments: &[&str]| -> Vec<String> {
+        let called = lifeboat.call(&[&["drill", "list"], arguments].concat());
+        let stdout = called.expect_code(0).stdout;
+        stdout.lines().map(str::to_owned).collect()
+    };
+    let all = lines(&[]);
+    assert!(
+        all[0].starts_with("drill ") && all[0].contains("promise"),
+        "{}",
+        all[0]
+    );
+    let core = lines(&["core"]);
+    assert_eq!(core.len(), 8, "{core:?}");
+    let some = lines(&["nats-*", "r1-without-backup", "nats-2792-rolling-wipe"]);
+    assert!(some.len() > 5 && some.len() < all.len(), "{some:?}");
+    let names = some
+        .iter()
+        .filter(|line| line.starts_with("nats-2792-rolling-wipe"));
+    assert_eq!(names.count(), 1, "{some:?}");
+    let called = lifeboat.call(&["drill", "list", "nots-*"]).expect_code(2);
+    assert!(called.stderr.contains("drill list"), "{}", called.stderr);
+}
+
+#[test]
 fn drill_check_reads_and_starts_nothing() {
     let lifeboat = Lifeboat::new();
     let good = lifeboat.scenario("good.toml", SCENARIO);
@@ -154,6 +180,18 @@ fn offline_without_a_cached_server_says_how_to_supply_one() {
         .output();
     let called = crate::support::Called::from(output.unwrap()).expect_code(14);
     assert!(called.stderr.contains("--server PATH"), "{}", called.stderr);
+}
+
+#[test]
+fn a_version_that_is_none_is_told_before_any_is_fetched() {
+    let lifeboat = Lifeboat::new();
+    let arguments = ["servers", "fetch", "2.15.1", "2.99"];
+    let called = lifeboat.call(&arguments).expect_code(2);
+    assert!(
+        called.stderr.contains("`2.99` is not a server version"),
+        "{}",
+        called.stderr
+    );
 }
 
 #[test]

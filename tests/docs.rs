@@ -149,9 +149,8 @@ fn the_schemas_are_those_that_are_published() {
         let printed = lifeboat.call(&["schema", name]).expect_code(0).stdout;
         let path = root().join("schemas").join(format!("{name}.json"));
         let published = fs::read_to_string(&path).unwrap();
-        assert_eq!(
-            printed,
-            published,
+        assert!(
+            printed == published,
             "write it anew: lifeboat schema {name} > {}",
             path.display()
         );

@@ -46,7 +46,8 @@ pub struct Odd {
     pub path: PathBuf,
     /// The stream, when that is known.
     pub stream: Option<String>,
-    /// [`Kind::BackupUnsealed`], [`Kind::BackupUnfinished`] or [`Kind::BackupUnusable`].
+    /// [`Kind::BackupUnsealed`], [`Kind::BackupUnfinished`], [`Kind::BackupUnusable`] or
+    /// [`Kind::BackupReplaced`].
     pub kind: Kind,
     /// Why not.
     pub reason: String,
@@ -124,6 +125,10 @@ impl Backups {
         if !manifest.proves_completeness() {
             let reason = "it was converted from a backup that was not sealed";
             return self.does_not_count(path, stream, Kind::BackupUnsealed, reason);
+        }
+        if manifest.replaced {
+            let reason = "it is what a restore replaced, as it was then";
+            return self.does_not_count(path, stream, Kind::BackupReplaced, reason);
         }
         let damage = look.defects.iter().find(|defect| defect.is_damage());
         if let Some(reason) = damage

@@ -60,6 +60,8 @@ pub enum Kind {
     BackupUnfinished,
     /// A sealed backup that is no longer what was sealed, or can't be read.
     BackupUnusable,
+    /// What a restore replaced, saved then: a copy of a stream that was not to stay.
+    BackupReplaced,
     /// A server that acknowledges before it writes to disk.
     SyncInterval,
 }

@@ -9,8 +9,9 @@ use super::backups::Backup;
 use super::copies::Agreement;
 use super::facts::{Facts, StreamFacts};
 use super::finding::{Finding, Kind, Severity};
-use super::words::{count, names, size, span_text};
+use super::words::{names, size, span_text};
 use super::{judge_consumers, judge_servers};
+use crate::model::count;
 
 /// What findings are measured by.
 #[derive(Debug, Clone, Copy)]

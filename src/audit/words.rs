@@ -22,14 +22,6 @@ pub(super) fn span_text(span: Duration) -> String {
     parts.join(" ")
 }
 
-/// A count with its noun.
-pub(super) fn count(count: u64, noun: &str) -> String {
-    match count {
-        1 => format!("1 {noun}"),
-        _ => format!("{count} {noun}s"),
-    }
-}
-
 /// A size in the unit that suits it.
 pub(super) fn size(bytes: u64) -> String {
     indicatif::HumanBytes(bytes).to_string()

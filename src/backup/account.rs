@@ -186,8 +186,9 @@ impl Plan {
         if names.is_empty() && options.names.is_choosy() && !all.is_empty() {
             return Err(BackupError::NothingToDo {
                 reason: format!(
-                    "none of the account's {} streams has a name that is asked for",
-                    all.len()
+                    "none of the account's {} streams has a name that is asked for{}",
+                    all.len(),
+                    options.names.meant(&all)
                 ),
             });
         }

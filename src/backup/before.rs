@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::error::{BackupError, Result};
 use crate::archive::Survey;
 use crate::jetstream::{Connection, ConsumerInfo, ConsumerList, StreamInfo};
+use crate::model::meant;
 use crate::offline::{SavedConsumer, Why};
 
 /// A stream, before it is saved.
@@ -25,7 +26,17 @@ impl Before {
     /// Asks.
     pub(super) async fn look(connection: &Connection, stream: &str) -> Result<Self> {
         let asking = || BackupError::request(format!("looking at stream {stream}"));
-        let answer = connection.stream_answer(stream).await.map_err(asking())?;
+        let answer = match connection.stream_answer(stream).await {
+            Err(error) if error.is_stream_not_found() => {
+                // It is told in any case; what was meant, when the names can be had.
+                let names = connection.stream_names().await.unwrap_or_default();
+                return Err(BackupError::NoSuchStream {
+                    stream: stream.to_owned(),
+                    hint: meant(stream, &names),
+                });
+            }
+            answer => answer.map_err(asking())?,
+        };
         let info = StreamInfo::deserialize(&answer).map_err(|error| BackupError::Io {
             what: format!("reading what the server says of stream {stream}"),
             source: error.into(),

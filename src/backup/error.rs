@@ -104,11 +104,32 @@ pub enum BackupError {
         /// What is wrong.
         defect: ArchiveError,
     },
+    /// There is no such stream.
+    #[error("there is no stream {stream}{hint}")]
+    NoSuchStream {
+        /// What was asked for.
+        stream: String,
+        /// What was probably meant, when one is like it.
+        hint: String,
+    },
     /// A stream whose nodes are down, or have no quorum.
     #[error("stream {stream} has no leader: its nodes are down, or have no quorum")]
     NoLeader {
         /// The stream.
         stream: String,
+    },
+    /// Nobody answers for a stream, which may or may not exist.
+    #[error(
+        "nobody answers whether there is a stream {stream}: it may be there, without a leader. Bring its \
+         nodes back; or, when they are lost for good, remove them (nats server cluster peer-remove) and \
+         delete what is left of the stream, then restore it ({source})"
+    )]
+    Unanswered {
+        /// The stream.
+        stream: String,
+        /// What was awaited.
+        #[source]
+        source: RequestError,
     },
     /// A message that can't be told over the wire.
     #[error("message {sequence} of stream {stream} can't be read: {reason}")]
@@ -301,7 +322,8 @@ impl BackupError {
 
     /// Whether there is no such stream.
     pub(super) fn is_stream_not_found(&self) -> bool {
-        matches!(self, Self::Request { source, .. } if source.is_stream_not_found())
+        matches!(self, Self::NoSuchStream { .. })
+            || matches!(self, Self::Request { source, .. } if source.is_stream_not_found())
     }
 
     /// Whether smaller chunks may help.

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::error::{BackupError, Result};
 use super::mark;
+use crate::model::meant;
 
 /// What a field of a stream's configuration holds.
 #[derive(Debug, Clone, Copy)]
@@ -185,14 +186,10 @@ pub fn read_setting(text: &str) -> Result<(String, Value), String> {
     if let Some((_, holds)) = FIELDS.iter().find(|(name, _)| *name == field) {
         return Ok((field.to_owned(), holds.read(value)?));
     }
-    let near = FIELDS
-        .iter()
-        .map(|(name, _)| (strsim::jaro_winkler(name, field), *name));
-    let near = near.max_by(|a, b| a.0.total_cmp(&b.0));
-    let hint = near.filter(|(nearness, _)| *nearness > 0.8);
-    let hint = hint.map_or_else(String::new, |(_, name)| format!("; is {name} meant?"));
+    let names = FIELDS.map(|(name, _)| name);
     Err(format!(
-        "a stream's configuration has no field {field}{hint}"
+        "a stream's configuration has no field {field}{}",
+        meant(field, &names)
     ))
 }
 

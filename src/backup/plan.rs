@@ -54,6 +54,8 @@ pub struct RestorePlan {
 pub enum Action {
     /// It is free.
     Create,
+    /// It is taken, and nothing was said about that: nothing is done.
+    Taken,
     /// It is taken, and stays as it is.
     Skip,
     /// It is taken: that stream is saved, deleted, and the backup put in its place.
@@ -64,7 +66,7 @@ pub enum Action {
     Finish,
 }
 
-/// Finds out what a restore would do.
+/// Finds out what a restore would do. What stands against it is in the plan: [`RestorePlan::check`].
 ///
 /// # Errors
 /// When a server does not answer, or the options contradict themselves.
@@ -123,8 +125,13 @@ impl RestorePlan {
     /// Whether anything stands against it.
     ///
     /// # Errors
-    /// With everything that does.
+    /// [`BackupError::StreamExists`] when its name is taken, and nothing was said about that;
+    /// otherwise with everything that does.
     pub fn check(&self) -> Result<()> {
+        if self.action == Action::Taken {
+            let stream = self.stream.clone();
+            return Err(BackupError::StreamExists { stream });
+        }
         if self.obstacles.is_empty() {
             return Ok(());
         }
@@ -239,7 +246,12 @@ impl RestorePlan {
                     return self.look_at_the_names(connection).await;
                 }
                 // A request may be lost. It took its time: this is no busy loop.
-                Err(RequestError::TimedOut { .. }) if began.elapsed() < ANSWERED_WITHIN => {}
+                Err(source @ RequestError::TimedOut { .. }) => {
+                    if began.elapsed() >= ANSWERED_WITHIN {
+                        let stream = self.stream.clone();
+                        return Err(BackupError::Unanswered { stream, source });
+                    }
+                }
                 Err(error) => {
                     let doing = format!("looking whether {} exists", self.stream);
                     return Err(BackupError::request(doing)(error));
@@ -259,10 +271,7 @@ impl RestorePlan {
             }
         }
         self.action = match if_exists {
-            IfExists::Refuse => {
-                let stream = self.stream.clone();
-                return Err(BackupError::StreamExists { stream });
-            }
+            IfExists::Refuse => Action::Taken,
             IfExists::Skip => Action::Skip,
             IfExists::Replace => Action::Replace,
         };

@@ -43,7 +43,10 @@ impl Replaced {
             "saving the stream {stream} that is there to {}",
             directory.display()
         ));
-        let how = BackupOptions::default();
+        let how = BackupOptions {
+            replaced: true,
+            ..BackupOptions::default()
+        };
         let taken = back_up_stream(connection, stream, &directory, how, Arc::new(())).await?;
         let lacks = taken.lacks();
         if !lacks.is_empty() {

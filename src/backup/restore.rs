@@ -269,6 +269,9 @@ impl Work<'_> {
                         .await),
                 }
             }
+            Action::Taken => Err(BackupError::StreamExists {
+                stream: plan.stream.clone(),
+            }),
             Action::Create | Action::Clear | Action::Skip => {
                 let preparing = Outgoing::prepare(backup, plan);
                 let outgoing = unless(stop.clone(), preparing).await?;

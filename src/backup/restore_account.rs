@@ -2,6 +2,7 @@
 //! their mirrors, and one that fails keeps only itself from being restored.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use super::account::AccountProgress;
 use super::clean_up::unless;
 use super::error::{BackupError, Result};
-use super::plan::{RestorePlan, plan_restore};
+use super::plan::{Action, RestorePlan, plan_restore};
 use super::replace::beside;
 use super::restore::{RestoreOptions, RestoreSummary, restore_as_planned};
 use super::source::StreamBackup;
@@ -64,8 +65,16 @@ impl AccountPlan {
     /// Whether anything stands against any of the streams.
     ///
     /// # Errors
-    /// With everything that does.
+    /// [`BackupError::StreamsExist`] when names are taken, and nothing was said about that;
+    /// otherwise with everything that does.
     pub fn check(&self) -> Result<()> {
+        let taken = self.streams().filter(|plan| plan.action == Action::Taken);
+        let taken: Vec<&str> = taken.map(|plan| plan.stream.as_str()).collect();
+        if !taken.is_empty() {
+            return Err(BackupError::StreamsExist {
+                streams: taken.join(", "),
+            });
+        }
         let reasons: Vec<String> = self
             .streams()
             .filter(|plan| !plan.obstacles.is_empty())
@@ -83,8 +92,7 @@ impl AccountPlan {
 /// Finds out what a restore of an account's backup would do. Every archive is read to its end.
 ///
 /// # Errors
-/// When a stream's backup is damaged, or a server does not answer; [`BackupError::StreamExists`]
-/// when a name is taken and nothing was said about that.
+/// When a stream's backup is damaged, or a server does not answer.
 pub async fn plan_account(
     connection: &Connection,
     directory: &Path,
@@ -119,7 +127,7 @@ pub async fn plan_account(
             "there is no record of ours: that these are all streams of the account can't be proven",
         )),
     }
-    let (mut plans, mut taken) = (Vec::new(), Vec::new());
+    let mut plans = Vec::new();
     for name in names {
         let path = directory.join(name);
         let backup = StreamBackup::open(&path).await?;
@@ -129,16 +137,8 @@ pub async fn plan_account(
                 reason: format!("it holds stream {}", backup.stream()),
             });
         }
-        match plan_restore(connection, &backup, &options.stream).await {
-            Ok(one) => plans.push((path, one)),
-            Err(BackupError::StreamExists { stream }) => taken.push(stream),
-            Err(error) => return Err(error),
-        }
-    }
-    if !taken.is_empty() {
-        return Err(BackupError::StreamsExist {
-            streams: taken.join(", "),
-        });
+        let one = plan_restore(connection, &backup, &options.stream).await?;
+        plans.push((path, one));
     }
     plan.groups = origins_first(plans, |(_, one): &(PathBuf, RestorePlan)| {
         (one.stream.as_str(), &one.config)
@@ -158,12 +158,29 @@ pub async fn restore_account(
     progress: &dyn AccountProgress,
     stop: impl Future<Output = ()>,
 ) -> Result<AccountRestoreSummary> {
-    let began = Instant::now();
-    let stop = stop.shared();
-    let old = &match &options.stream.keep_old {
+    let old = match &options.stream.keep_old {
         Some(directory) => directory.clone(),
         None => beside(&plan.directory, &file_name(&plan.directory)),
     };
+    let was_there = old.exists();
+    let restored = carry_out(connection, plan, (options, &old), progress, stop).await;
+    if !was_there {
+        // It stays when a stream was saved to it: only what is empty can be removed like this.
+        let _removed = fs::remove_dir(&old);
+    }
+    restored
+}
+
+/// Restores every stream as planned; those that are replaced are saved below `old`.
+async fn carry_out(
+    connection: &Connection,
+    plan: AccountPlan,
+    (options, old): (&AccountRestoreOptions, &Path),
+    progress: &dyn AccountProgress,
+    stop: impl Future<Output = ()>,
+) -> Result<AccountRestoreSummary> {
+    let began = Instant::now();
+    let stop = stop.shared();
     let mut summary = AccountRestoreSummary {
         lacks: plan.lacks,
         ..AccountRestoreSummary::default()
@@ -174,7 +191,7 @@ pub async fn restore_account(
             let stop = stop.clone();
             async move {
                 let name = one.stream.clone();
-                let keeping = (options, old.as_path());
+                let keeping = (options, old);
                 let done = one_stream(connection, &path, one, keeping, progress, stop).await;
                 (name, done)
             }

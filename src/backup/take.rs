@@ -35,6 +35,9 @@ pub struct BackupOptions {
     pub snapshot: SnapshotOptions,
     /// How often a snapshot that failed is taken again.
     pub retries: u32,
+    /// Whether a restore takes it of the stream that it replaces: the manifest says so, and no
+    /// audit counts on it.
+    pub replaced: bool,
 }
 
 impl Default for BackupOptions {
@@ -42,6 +45,7 @@ impl Default for BackupOptions {
         Self {
             snapshot: SnapshotOptions::default(),
             retries: 5,
+            replaced: false,
         }
     }
 }
@@ -126,7 +130,7 @@ pub async fn back_up_stream(
     let mut attempts = 1;
     loop {
         let staging = Staging::begin(target)?;
-        match attempt(connection, stream, staging, options.snapshot, &progress).await {
+        match attempt(connection, stream, staging, options, &progress).await {
             Ok(taken) => {
                 return Ok(BackupSummary {
                     directory: target.to_owned(),
@@ -175,9 +179,10 @@ async fn attempt(
     connection: &Connection,
     stream: &str,
     staging: Staging,
-    options: SnapshotOptions,
+    how: BackupOptions,
     progress: &Arc<dyn Progress>,
 ) -> Result<Sealed> {
+    let options = how.snapshot;
     // In a cluster nobody answers when a stream that does not exist, or has no leader, is to be
     // saved: that is told before.
     let before = Before::look(connection, stream).await?;
@@ -222,6 +227,7 @@ async fn attempt(
         removed_meanwhile,
         stream_created: before.info.created.clone(),
         without_consumers: options.no_consumers,
+        replaced: how.replaced,
         method,
         server: connection.server_version(),
         taken_at: OffsetDateTime::now_utc()

@@ -35,6 +35,9 @@ Exit codes:
 pub enum Drill {
     /// Show the drills that come with the program
     List {
+        /// Only those of this name, group (damage), promise (M3) or pattern ('nats-*')
+        #[arg(value_name = "DRILL")]
+        scenarios: Vec<String>,
         /// Print an array of objects with name, promise and about
         #[arg(long)]
         json: bool,
@@ -103,7 +106,7 @@ pub enum Drill {
 /// How to run drills.
 #[derive(Debug, Args)]
 pub struct DrillRun {
-    /// Names of built-in drills, or scenario files
+    /// Built-in drills by name, group (damage), promise (M3) or pattern ('nats-*'), or scenario files
     pub scenarios: Vec<String>,
     /// Which server runs
     #[command(flatten)]
@@ -137,7 +140,8 @@ pub struct DrillRun {
 /// How to run a matrix.
 #[derive(Debug, Args)]
 pub struct DrillMatrix {
-    /// Names of built-in drills, or scenario files; every built-in drill when none is named
+    /// Built-in drills by name, group (damage), promise (M3) or pattern ('nats-*'), or scenario files;
+    /// every built-in drill when none is named
     pub scenarios: Vec<String>,
     /// The server versions, such as 2.12.8,2.15.1
     #[arg(
@@ -225,7 +229,8 @@ pub struct DrillMerge {
 /// What to prove.
 #[derive(Debug, Args)]
 pub struct DrillProve {
-    /// Names of built-in drills, or scenario files; every built-in drill when none is named
+    /// Built-in drills by name, group (damage), promise (M3) or pattern ('nats-*'), or scenario files;
+    /// every built-in drill when none is named
     pub scenarios: Vec<String>,
     /// Which server runs
     #[command(flatten)]

@@ -152,10 +152,11 @@ pub enum Servers {
         #[arg(long)]
         json: bool,
     },
-    /// Download a version into the cache
+    /// Download versions into the cache
     Fetch {
-        /// A version such as 2.12.8
-        version: String,
+        /// A version such as 2.12.8, or 2.12 for the newest of a series
+        #[arg(required = true)]
+        versions: Vec<String>,
     },
 }
 

@@ -39,7 +39,9 @@ pub(super) async fn run(options: Audit) -> Outcome {
         facts.not_told(format!("the servers' own counts: {error}"));
     }
     if facts.streams.is_empty() && asked.is_choosy() {
-        let reason = "none of the account's streams has a name that is asked for";
+        let names = connection.stream_names().await.unwrap_or_default();
+        let hint = asked.meant(&names);
+        let reason = format!("none of the account's streams has a name that is asked for{hint}");
         return Err(Failure::new(Exit::Usage, reason));
     }
     look_for_backups(&options, &mut facts)?;

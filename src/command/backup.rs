@@ -9,6 +9,7 @@ use super::{Outcome, connect};
 use crate::backup::{BackupOptions, BackupSummary, back_up_stream};
 use crate::cli::{BackupStream, Taking};
 use crate::jetstream::SnapshotOptions;
+use crate::model::count;
 use crate::ui::{self, TransferProgress};
 
 pub(super) async fn run(options: BackupStream) -> Outcome {
@@ -33,11 +34,11 @@ pub(super) async fn run(options: BackupStream) -> Outcome {
     } else {
         let manifest = &taken.manifest;
         format!(
-            "{}: {} messages up to sequence {}, {} consumers, {} bytes in {:.1?}: {} ({})",
+            "{}: {} up to sequence {}, {}, {} bytes in {:.1?}: {} ({})",
             manifest.stream,
-            manifest.messages,
+            count(manifest.messages, "message"),
             manifest.last_sequence,
-            manifest.consumers.len(),
+            count(manifest.consumers.len() as u64, "consumer"),
             manifest.archive_bytes,
             taken.elapsed,
             taken.directory.display(),
@@ -60,6 +61,7 @@ pub(super) fn taking(taking: &Taking) -> BackupOptions {
             window_bytes: taking.window_size,
         },
         retries: u32::from(taking.retries),
+        replaced: false,
     }
 }
 

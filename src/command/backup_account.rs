@@ -6,6 +6,7 @@ use super::offline::tell_lacks;
 use super::{Outcome, backup, connect, interruption};
 use crate::backup::{AccountOptions, AccountSummary, BackupError, back_up_account};
 use crate::cli::BackupAccount;
+use crate::model::count;
 use crate::offline::{StreamRecord, unfinished};
 use crate::ui::{self, AccountBars};
 
@@ -78,27 +79,31 @@ fn as_text(done: &AccountSummary) -> String {
         bytes += taken.manifest.archive_bytes;
     }
     let mut text = format!(
-        "{} streams saved, {messages} messages, {bytes} bytes in {:.1?}: {}",
-        done.taken.len(),
+        "{} saved, {}, {bytes} bytes in {:.1?}: {}",
+        count(done.taken.len() as u64, "stream"),
+        count(messages, "message"),
         done.elapsed,
         done.directory.display()
     );
-    let count = |is_so: fn(&StreamRecord) -> bool| {
+    let number = |is_so: fn(&StreamRecord) -> bool| {
         let records = done.record.streams.values();
         records.filter(|record| is_so(record)).count()
     };
     let others = [
         (done.kept.len(), "saved before"),
-        (count(|one| *one == StreamRecord::Excluded), "not asked for"),
         (
-            count(|one| matches!(one, StreamRecord::Failed { .. })),
+            number(|one| *one == StreamRecord::Excluded),
+            "not asked for",
+        ),
+        (
+            number(|one| matches!(one, StreamRecord::Failed { .. })),
             "not saved",
         ),
         (
-            count(|one| *one == StreamRecord::Deleted),
+            number(|one| *one == StreamRecord::Deleted),
             "deleted meanwhile",
         ),
-        (count(|one| *one == StreamRecord::Made), "made meanwhile"),
+        (number(|one| *one == StreamRecord::Made), "made meanwhile"),
     ];
     for (count, what) in others {
         if count > 0 {

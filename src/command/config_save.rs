@@ -6,6 +6,7 @@ use super::offline::tell_lacks;
 use super::{Outcome, connect};
 use crate::cli::ConfigSave;
 use crate::configuration::{SaveOptions, save};
+use crate::model::count;
 use crate::ui::{self, TransferProgress};
 
 pub(super) async fn run(options: ConfigSave) -> Outcome {
@@ -26,10 +27,10 @@ pub(super) async fn run(options: ConfigSave) -> Outcome {
         serde_json::to_string_pretty(&saved)?
     } else {
         format!(
-            "{} streams and {} consumers, and the messages of {} streams: {}",
-            saved.streams.len(),
-            saved.consumers.len(),
-            saved.data.len(),
+            "{} and {}, and the messages of {}: {}",
+            count(saved.streams.len() as u64, "stream"),
+            count(saved.consumers.len() as u64, "consumer"),
+            count(saved.data.len() as u64, "stream"),
             saved.directory.display()
         )
     };

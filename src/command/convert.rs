@@ -6,6 +6,7 @@ use super::Outcome;
 use super::offline::{carry_out, read_config, tell_lacks};
 use crate::archive::Form;
 use crate::cli::Convert;
+use crate::model::count;
 use crate::offline::{ConvertOptions, Look, convert};
 use crate::ui;
 
@@ -38,11 +39,11 @@ pub(super) async fn run(options: Convert) -> Outcome {
         }))?
     } else {
         format!(
-            "{}: {} messages up to sequence {} and {} consumers converted and compared: {} ({})",
+            "{}: {} up to sequence {} and {} converted and compared: {} ({})",
             manifest.stream,
-            manifest.messages,
+            count(manifest.messages, "message"),
             manifest.last_sequence,
-            manifest.consumers.len(),
+            count(manifest.consumers.len() as u64, "consumer"),
             converted.directory.display(),
             manifest.form
         )

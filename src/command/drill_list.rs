@@ -3,18 +3,19 @@
 use serde_json::{Value, json};
 
 use super::Outcome;
+use super::drilling::choose;
 use crate::exit::Exit;
-use crate::scenario::{Catalog, Source};
+use crate::report::drills_text;
+use crate::scenario::Source;
 use crate::ui;
 
-pub(super) fn run(as_json: bool) -> Outcome {
-    let catalog = Catalog::built_in()?;
+pub(super) fn run(names: &[String], as_json: bool) -> Outcome {
+    let sources = choose(names, |_| true)?;
     let text = if as_json {
-        let all: Vec<Value> = catalog.all().iter().map(entry).collect();
+        let all: Vec<Value> = sources.iter().map(entry).collect();
         serde_json::to_string_pretty(&all)?
     } else {
-        let lines: Vec<_> = catalog.all().iter().map(line).collect();
-        lines.join("\n")
+        drills_text(&sources)
     };
     ui::print(&text)?;
     Ok(Exit::Done)
@@ -25,6 +26,7 @@ fn entry(source: &Source) -> Value {
     json!({
         "name": scenario.name,
         "promise": scenario.promise,
+        "group": source.group(),
         "about": scenario.about,
         "core": source.is_core(),
         "servers": scenario.servers.as_ref().map(ToString::to_string),
@@ -32,18 +34,4 @@ fn entry(source: &Source) -> Value {
         "steps": scenario.steps.len(),
         "digest": source.drill_digest(),
     })
-}
-
-fn line(source: &Source) -> String {
-    let scenario = &source.scenario;
-    let core = if source.is_core() { "core" } else { "" };
-    let servers = scenario.servers.as_ref();
-    let servers = servers.map(|servers| format!(" (servers {servers})"));
-    format!(
-        "{:<38} {:<4} {core:<4} {}{}",
-        scenario.name,
-        scenario.promise,
-        scenario.about,
-        servers.unwrap_or_default()
-    )
 }

@@ -54,13 +54,15 @@ pub(super) async fn run(options: DrillLive) -> Outcome {
     drop(partial);
 
     let backup = SavedBackup::at(&target, &NameFilter::default())?;
+    // Now, and not when it was rehearsed: that is not part of the procedure.
+    let seconds = taken.elapsed.as_secs_f64();
+    let live = recovery_points(&connection, &backup, seconds).await;
     settings.run_directory = Some(run.path().to_owned());
     let progress = RehearsalProgress::new(draw);
     let rehearsed = rehearse(&backup, &settings, &progress).await;
     progress.clear();
     let mut rehearsal = rehearsed?;
-    let seconds = taken.elapsed.as_secs_f64();
-    rehearsal.live = Some(recovery_points(&connection, &backup, seconds).await);
+    rehearsal.live = Some(live);
     rehearsal.write()?;
     if rehearsal.verdict == Verdict::Held && options.keep.is_none() {
         fs::remove_dir_all(&target).map_err(|error| RehearsalError::from((target, error)))?;

@@ -9,7 +9,9 @@ use futures_util::StreamExt as _;
 use lifeboat_harness::{Runtime, ServerBinary, parse_version};
 use semver::Version;
 
-use super::drilling::{Runner, choose, exit_of, find_binary, find_engine, is_runnable};
+use super::drilling::{
+    Runner, choose, exit_of, find_binary, find_engine, is_runnable, name_of_run,
+};
 use super::reports::{ReportFiles, Texts};
 use super::tables::{TABLE, TrackRecord, read_table};
 use super::{Failure, Outcome};
@@ -17,6 +19,7 @@ use crate::cli::{DrillMatrix, ServerChoice};
 use crate::exit::Exit;
 use crate::judge::RunRecord;
 use crate::matrix::{Done, Partition, Planned, Results, ResultsError, Table, plan};
+use crate::model::count;
 use crate::report::{matrix_markdown, matrix_text, runs_as_junit, runs_as_metrics, runs_markdown};
 use crate::scenario::Source;
 use crate::ui;
@@ -60,17 +63,17 @@ pub(super) async fn run(options: DrillMatrix) -> Outcome {
     let missing = planned.iter().filter(|(_, key)| !done.contains(key));
     let missing: Vec<_> = missing.collect();
     ui::say(&format!(
-        "{} runs of {} drills on {} versions, part {partition}, {} of them done already",
-        planned.len(),
-        sources.len(),
-        versions.len(),
+        "{} of {} on {}, part {partition}, {} of them done already",
+        count(planned.len() as u64, "run"),
+        count(sources.len() as u64, "drill"),
+        count(versions.len() as u64, "version"),
         done.len()
     ));
     let evidence = options.out.join(RUNS);
     let live = ui::can_draw(options.no_progress);
     let runner = Runner::new(runtime, evidence, options.jobs, live).offline(options.offline);
     let mut running = futures_util::stream::iter(missing.iter())
-        .map(|(one, key)| run_one(&runner, &servers, one, key))
+        .map(|(one, key)| run_one(&runner, &servers, (one, key), options.repeat))
         // The room decides how many there are at once.
         .buffer_unordered(missing.len().max(1));
     let mut runs = 0;
@@ -113,14 +116,15 @@ fn sha256<'a>(servers: &'a BTreeMap<Version, ServerBinary>, one: &Planned) -> &'
 async fn run_one<'a>(
     runner: &Runner,
     servers: &BTreeMap<Version, ServerBinary>,
-    one: &'a Planned,
-    key: &'a Done,
+    (one, key): (&'a Planned, &'a Done),
+    rounds: u16,
 ) -> Result<(&'a Planned, &'a Done, RunRecord), Failure> {
     let server = servers.get(&one.server).ok_or_else(|| {
         let text = format!("nobody looked for nats-server {}", one.server);
         Failure::new(Exit::Unexpected, text)
     })?;
     let name = format!("{} {}", one.source.scenario.name, one.server);
+    let name = name_of_run(&name, one.round.into(), rounds.into());
     Ok((one, key, runner.run(&one.source, server, &name).await?))
 }
 

@@ -3,7 +3,7 @@
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::Outcome;
-use super::drilling::{Runner, applies, choose, exit_of, find_server};
+use super::drilling::{Runner, applies, choose, exit_of, find_server, name_of_run};
 use super::reports::{ReportFiles, Texts};
 use crate::cli::DrillRun;
 use crate::judge::RunRecord;
@@ -24,9 +24,13 @@ pub(super) async fn run(options: DrillRun) -> Outcome {
         .with_seed(options.seed)
         .offline(options.server.offline);
     let rounds = usize::from(options.repeat);
-    let all = std::iter::repeat_n(&sources, rounds).flatten();
+    let all = (1..=rounds).flat_map(|round| sources.iter().map(move |source| (source, round)));
     let runs: Vec<RunRecord> = futures_util::stream::iter(all)
-        .map(|source| runner.run(source, &server, &source.scenario.name))
+        .map(|(source, round)| {
+            let (runner, server) = (&runner, &server);
+            let name = name_of_run(&source.scenario.name, round, rounds);
+            async move { runner.run(source, server, &name).await }
+        })
         // The room decides how many there are at once.
         .buffered((sources.len() * rounds).max(1))
         .try_collect()

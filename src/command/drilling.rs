@@ -73,7 +73,8 @@ impl Runner {
     }
 }
 
-/// The drills of those names, or files; when none is named, those of the catalogue that are wanted.
+/// The drills that were named, each once: by name, group, promise, pattern or file; when none was, those of
+/// the catalogue that are wanted.
 pub(super) fn choose(
     names: &[String],
     wanted: impl Fn(&Source) -> bool,
@@ -83,8 +84,24 @@ pub(super) fn choose(
         let all = catalog.all().iter();
         return Ok(all.filter(|source| wanted(source)).cloned().collect());
     }
-    let chosen = names.iter().map(|name| catalog.find(name));
-    Ok(chosen.collect::<Result<_, _>>()?)
+    let mut chosen: Vec<Source> = Vec::new();
+    for name in names {
+        for source in catalog.select(name)? {
+            if chosen.iter().all(|other| other.path != source.path) {
+                chosen.push(source);
+            }
+        }
+    }
+    Ok(chosen)
+}
+
+/// What a run is called while it is under way: repeated, with its number.
+pub(super) fn name_of_run(name: &str, round: usize, rounds: usize) -> String {
+    if rounds > 1 {
+        format!("{name} #{round}")
+    } else {
+        name.to_owned()
+    }
 }
 
 /// Whether a drill makes sense on a server; where it does not, that is said.

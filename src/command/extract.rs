@@ -5,6 +5,7 @@ use serde_json::json;
 use super::Outcome;
 use super::offline::{carry_out, read_config, tell_lacks};
 use crate::cli::Extract;
+use crate::model::count;
 use crate::offline::{ExtractOptions, Look, extract};
 use crate::ui;
 
@@ -34,10 +35,10 @@ pub(super) async fn run(options: Extract) -> Outcome {
         }))?
     } else {
         format!(
-            "{}: {} messages and {} consumers are in {}; a server with account {} has them when it starts",
+            "{}: {} and {} are in {}; a server with account {} has them when it starts",
             extracted.stream,
-            extracted.messages,
-            extracted.consumers,
+            count(extracted.messages, "message"),
+            count(extracted.consumers as u64, "consumer"),
             extracted.directory.display(),
             options.account
         )

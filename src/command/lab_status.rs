@@ -9,6 +9,7 @@ use super::lab::status;
 use crate::cli::LabName;
 use crate::exit::Exit;
 use crate::lab::LabPlace;
+use crate::model::count;
 use crate::report::lab_text;
 use crate::ui::{self, Panel};
 
@@ -63,8 +64,8 @@ pub(super) async fn list() -> Outcome {
     for name in names {
         let line = match status(&LabPlace::of(&name)?).await {
             Ok(status) => format!(
-                "{name}  {} nodes of nats-server {}, up for {:.0} s",
-                status.seen.nodes.len(),
+                "{name}  {} of nats-server {}, up for {:.0} s",
+                count(status.seen.nodes.len() as u64, "node"),
                 status.server,
                 status.up_seconds
             ),

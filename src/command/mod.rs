@@ -126,7 +126,7 @@ async fn unless_interrupted(work: impl Future<Output = Outcome>) -> Outcome {
 
 async fn run_drills(drill: Drill) -> Outcome {
     match drill {
-        Drill::List { json } => drill_list::run(json),
+        Drill::List { scenarios, json } => drill_list::run(&scenarios, json),
         Drill::Show { name } => drill_show::run(&name),
         Drill::Check { scenarios } => drill_check::run(&scenarios),
         Drill::Run(options) => drill_run::run(options).await,
@@ -160,7 +160,7 @@ async fn run_lab(lab: Lab) -> Outcome {
 async fn manage_servers(servers: Servers) -> Outcome {
     match servers {
         Servers::List { json } => servers::list(json),
-        Servers::Fetch { version } => servers::fetch(&version).await,
+        Servers::Fetch { versions } => servers::fetch(&versions).await,
     }
 }
 
@@ -362,9 +362,11 @@ fn exit_of_backup(error: &BackupError) -> Exit {
         }
         BackupError::Differs { .. } | BackupError::ConsumerMissing { .. } => Exit::Broken,
         BackupError::GaveUp { failure, .. } => exit_of_backup(failure),
-        BackupError::NothingToDo { .. } => Exit::Usage,
+        BackupError::NothingToDo { .. } | BackupError::NoSuchStream { .. } => Exit::Usage,
         BackupError::Unreadable { .. } => Exit::Unsupported,
-        BackupError::NotGone { .. } | BackupError::NoLeader { .. } => Exit::NotReady,
+        BackupError::NotGone { .. }
+        | BackupError::NoLeader { .. }
+        | BackupError::Unanswered { .. } => Exit::NotReady,
         BackupError::NotCompared { .. }
         | BackupError::StillMarked { .. }
         | BackupError::TookMessages { .. } => Exit::Inconclusive,

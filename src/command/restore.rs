@@ -11,6 +11,7 @@ use crate::backup::{
 use crate::cli::{Changes, RestoreStream, Restoring};
 use crate::exit::Exit;
 use crate::jetstream::{Connection, RestoreTuning};
+use crate::model::count;
 use crate::ui::{self, TransferProgress};
 
 pub(super) async fn run(options: RestoreStream) -> Outcome {
@@ -133,11 +134,11 @@ fn as_text(restored: &RestoreSummary) -> String {
         format!("; the stream that was there is saved in {}", old.display())
     });
     format!(
-        "{}: {} messages up to sequence {} and {} consumers restored and compared{replicas} in {:.1?}{old}",
+        "{}: {} up to sequence {} and {} restored and compared{replicas} in {:.1?}{old}",
         restored.stream,
-        restored.messages,
+        count(restored.messages, "message"),
         restored.last_sequence,
-        restored.consumers,
+        count(restored.consumers as u64, "consumer"),
         restored.elapsed
     )
 }
@@ -146,18 +147,22 @@ fn as_text(restored: &RestoreSummary) -> String {
 pub(super) fn plan_text(plan: &RestorePlan) -> String {
     let action = match plan.action {
         Action::Create => "would be restored",
+        Action::Taken => {
+            "exists, and nothing would be done (--if-exists skip leaves it as it is, --if-exists \
+             replace puts the backup in its place)"
+        }
         Action::Skip => "exists and would stay as it is",
         Action::Replace => "exists and would be saved, deleted and replaced",
         Action::Clear => "is left over, empty, and would be deleted and restored",
         Action::Finish => "was sent before and would be compared",
     };
     let mut lines = vec![format!(
-        "{}: {action}: {} messages, {} bytes, {} consumers, {} replicas, as a {}",
+        "{}: {action}: {}, {} bytes, {}, {}, as a {}",
         plan.stream,
-        plan.messages,
+        count(plan.messages, "message"),
         plan.bytes,
-        plan.consumers.len(),
-        plan.replicas(),
+        count(plan.consumers.len() as u64, "consumer"),
+        count(plan.replicas(), "replica"),
         plan.form
     )];
     if let (Some(why), false) = (plan.rewritten, plan.action == Action::Skip) {
@@ -179,6 +184,7 @@ pub(super) fn plan_json(plan: &RestorePlan) -> Value {
         "stream": plan.stream,
         "action": match plan.action {
             Action::Create => "create",
+            Action::Taken => "taken",
             Action::Skip => "skip",
             Action::Replace => "replace",
             Action::Clear => "clear",
@@ -198,7 +204,7 @@ pub(super) fn plan_json(plan: &RestorePlan) -> Value {
 
 /// How a dry run ends: as the restore would, before it begins.
 pub(super) fn exit_of_plan(plan: &RestorePlan) -> Exit {
-    if !plan.obstacles.is_empty() {
+    if plan.check().is_err() {
         Exit::Refused
     } else if !plan.lacks.is_empty() {
         Exit::Incomplete

@@ -10,6 +10,7 @@ use crate::backup::{
 };
 use crate::cli::RestoreAccount;
 use crate::exit::Exit;
+use crate::model::count;
 use crate::ui::{self, AccountBars};
 
 pub(super) async fn run(options: RestoreAccount) -> Outcome {
@@ -104,16 +105,17 @@ fn as_text(done: &AccountRestoreSummary) -> String {
     let (skipped, restored): (Vec<_>, Vec<_>) = done.restored.values().partition(|one| one.skipped);
     let messages: u64 = restored.iter().map(|one| one.messages).sum();
     let mut text = format!(
-        "{} streams restored and compared, {messages} messages in {:.1?}",
-        restored.len(),
+        "{} restored and compared, {} in {:.1?}",
+        count(restored.len() as u64, "stream"),
+        count(messages, "message"),
         done.elapsed
     );
-    for (count, what) in [
+    for (number, what) in [
         (skipped.len(), "left as they are"),
         (done.failed.len(), "not restored"),
     ] {
-        if count > 0 {
-            text.extend([", ", &count.to_string(), " ", what]);
+        if number > 0 {
+            text.extend([", ", &number.to_string(), " ", what]);
         }
     }
     text

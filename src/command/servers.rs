@@ -64,9 +64,19 @@ fn line(version: &Version, cached: Option<&CachedServer>) -> String {
     format!("{:<18} {place}", format!("{version}{mark}"))
 }
 
-pub(super) async fn fetch(version: &str) -> Outcome {
+pub(super) async fn fetch(versions: &[String]) -> Outcome {
+    // What is wrong with one of them is told before any is downloaded.
+    let versions = versions.iter().map(|text| parse_version(text));
+    let versions = versions.collect::<Result<Vec<_>, _>>()?;
+    for version in versions {
+        fetch_one(version).await?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn fetch_one(version: Version) -> Result<(), Failure> {
     let request = ServerRequest {
-        version: Some(parse_version(version)?),
+        version: Some(version),
         ..ServerRequest::from_env()?
     };
     let server = in_background(move || request.fetch()).await?;
@@ -77,7 +87,7 @@ pub(super) async fn fetch(version: &str) -> Outcome {
     };
     ui::say(&format!("{server} {how} (sha256 {})", server.sha256));
     ui::print(&server.path.display().to_string())?;
-    Ok(Exit::Done)
+    Ok(())
 }
 
 /// Finds a server as drills do, saying so when it may take a moment.
@@ -85,9 +95,12 @@ pub(super) async fn locate(request: ServerRequest) -> Result<ServerBinary, Failu
     let wanted = request.version.clone().unwrap_or(DEFAULT_VERSION);
     let cached = Cache::open(request.cache.as_deref())?.binary_path(&wanted);
     if request.path.is_none() && !cached.exists() {
-        ui::say(&format!(
-            "looking for nats-server {wanted}, downloading it if need be"
-        ));
+        let how = if request.offline {
+            ""
+        } else {
+            ", downloading it if need be"
+        };
+        ui::say(&format!("looking for nats-server {wanted}{how}"));
     }
     in_background(move || request.locate()).await
 }

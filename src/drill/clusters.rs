@@ -16,6 +16,7 @@ use super::needs::faults_in;
 use super::run::DrillSettings;
 use super::steps::Outcome;
 use super::world::World;
+use crate::model::count;
 use crate::scenario::{ClusterSpec, OperatorStep, Scenario, Step};
 
 /// The key of an encrypted cluster, each another: whoever has the evidence may read it.
@@ -166,8 +167,8 @@ pub(super) async fn fail_over(world: &World<'_>) -> Outcome {
     world.recorder.clients.replace(clients).await;
     world.clusters.taken_over.store(true, Ordering::Release);
     world.note(format!(
-        "{} nodes of nats-server {} take over",
-        recovery.nodes().len(),
+        "{} of nats-server {} take over",
+        count(recovery.nodes().len() as u64, "node"),
         recovery.binary().version
     ));
     Ok(())

@@ -21,6 +21,7 @@ use super::{replicas, served, steps};
 use crate::jetstream::Connection;
 use crate::judge::{Judgement, Rules, RunRecord, StreamRules, judge};
 use crate::ledger::{Event, Ledger, LedgerError, StepEnd, read_ledger};
+use crate::model::count;
 use crate::scenario::{Diagnostic, Scenario, Source, StreamSpec};
 
 /// How long a fresh cluster may take to make a stream.
@@ -121,7 +122,7 @@ where
         seed,
         evidence: &evidence,
         ledger: &ledger,
-        watcher,
+        watcher: Arc::clone(&watcher),
     };
     if let Err(reason) = stage.rehearse(script, &mut grown).await {
         ledger.record(Event::Aborted { reason });
@@ -129,6 +130,7 @@ where
     ledger.flush()?;
     let source = grown.as_ref().unwrap_or(source);
     let scenario = &source.scenario;
+    watcher.stage("judging what the ledger has");
     let judgement = judge_ledger(rules(scenario), evidence.ledger()).await?;
     let record = RunRecord {
         scenario: scenario.name.clone(),
@@ -212,7 +214,7 @@ impl Stage<'_> {
         // Before anything starts: a server that can't be had is known now, not half-way.
         let servers = OtherServers::find(scenario, settings.offline).await?;
         let nodes: usize = scenario.clusters().map(|cluster| cluster.nodes).sum();
-        watcher.stage(&format!("starting {nodes} nodes"));
+        watcher.stage(&format!("starting {}", count(nodes as u64, "node")));
         let clusters = Clusters::start(scenario, settings, servers, evidence).await?;
         let set = ClientSet::open(clusters.first()).await?;
         for stream in &scenario.streams {
@@ -242,7 +244,7 @@ impl Stage<'_> {
             load.end_publishing(ledger).await;
             replicas::drain(&world).await;
             load.end_consuming().await;
-            watcher.stage("letting replicas become equal, then reading each from its disk");
+            watcher.stage("letting replicas become equal");
             // A server that died by itself was no part of the scenario.
             if let Err(error) = world.cluster().check_alive().await {
                 ledger.record(Event::Aborted {
@@ -261,12 +263,14 @@ impl Stage<'_> {
             }
         }
         holders.retain(|(stream, _)| !served::is_on_no_disk(&world, stream));
+        watcher.stage("stopping the servers");
         let stopped = clusters.stop_all().await.map_err(|error| error.to_string());
         let copied = clusters.copy_evidence(&evidence.nodes()).await;
         if let Err(error) = copied {
             world.note(format!("not all logs could be copied: {error}"));
         }
         stopped?;
+        watcher.stage("reading every replica from its disk");
         replicas::read(&world, holders).await;
         Ok(())
     }

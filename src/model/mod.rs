@@ -9,6 +9,7 @@ mod message;
 mod name_filter;
 mod origins;
 mod verdict;
+mod words;
 
 pub use consumer::{ConsumerPosition, SequencePair};
 pub use digest::Digest;
@@ -19,3 +20,4 @@ pub use message::{Fingerprint, StoredMessage};
 pub use name_filter::NameFilter;
 pub use origins::{described_origins, origins, origins_first};
 pub use verdict::{Expected, Verdict};
+pub use words::{count, meant};

@@ -2,6 +2,8 @@
 
 use glob::Pattern;
 
+use super::words::meant;
+
 /// A choice of streams by name.
 #[derive(Debug, Clone, Default)]
 pub struct NameFilter {
@@ -16,6 +18,12 @@ impl NameFilter {
     pub fn chooses(&self, name: &str) -> bool {
         let is_like = |patterns: &[Pattern]| patterns.iter().any(|one| one.matches(name));
         (self.include.is_empty() || is_like(&self.include)) && !is_like(&self.exclude)
+    }
+
+    /// What was probably meant by the first name that is asked for: see [`meant`].
+    pub fn meant<S: AsRef<str>>(&self, names: &[S]) -> String {
+        let first = self.include.first();
+        first.map_or_else(String::new, |first| meant(first.as_str(), names))
     }
 
     /// Whether it may leave some out.

@@ -116,6 +116,7 @@ pub fn convert(
         missing_consumers: missing,
         metadata_sha256,
         converted_from: Some(origin),
+        replaced: taken.is_some_and(|taken| taken.replaced),
         lacks: lacks.clone(),
         server: taken.and_then(|taken| taken.server.clone()),
         taken_at: taken_at(look, original.made_at),

@@ -34,6 +34,8 @@ pub struct Info {
     pub content_bytes: u64,
     /// Whether a manifest proves what it holds.
     pub sealed: bool,
+    /// Whether it is what a restore replaced.
+    pub replaced: bool,
     /// Version of the server that it was taken from, when it is known.
     pub server: Option<String>,
     /// When it was taken, when it is known.
@@ -120,6 +122,10 @@ pub fn inspect(look: &Look, on_read: Option<&OnRead>) -> Result<Info> {
         archive_bytes: file_size(look),
         content_bytes: survey.figures.bytes,
         sealed,
+        replaced: look
+            .manifest
+            .as_ref()
+            .is_some_and(|manifest| manifest.replaced),
         server,
         taken_at: look
             .manifest

@@ -47,6 +47,10 @@ pub struct Manifest {
     /// Whether its consumers were left out on purpose.
     #[serde(default)]
     pub without_consumers: bool,
+    /// Whether it is what a restore replaced: the stream as it was then, for whatever reason it
+    /// was not to stay.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub replaced: bool,
     /// How it was taken.
     #[serde(default)]
     pub method: Method,
@@ -90,6 +94,7 @@ impl Manifest {
             removed_meanwhile: 0,
             stream_created: None,
             without_consumers: false,
+            replaced: false,
             method: Method::Snapshot,
             metadata_sha256: String::new(),
             converted_from: None,
@@ -126,6 +131,14 @@ pub enum Method {
 )]
 fn is_zero(count: &u64) -> bool {
     *count == 0
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_no(flag: &bool) -> bool {
+    !flag
 }
 
 /// The archive that another was made from.

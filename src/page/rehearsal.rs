@@ -219,12 +219,12 @@ fn pixels(share: f64) -> i32 {
     (share.clamp(0.0, 1.0) * BARS.1) as i32
 }
 
-/// What would have been lost, had the live system been lost when the rehearsal ended.
+/// What would have been lost, had the live system been lost when its backup was complete.
 fn recovery_points(live: &Live) -> Markup {
     html! {
         section id="recovery-points" {
             h2 { "Recovery point by stream" }
-            p .quiet { "What a disaster at the end of this rehearsal would have cost. The backup took " (seconds(live.backup_seconds)) "." }
+            p .quiet { "What a disaster would have cost when the backup was complete, which took " (seconds(live.backup_seconds)) "." }
             div .scroll {
                 table {
                     thead { tr { th { "stream" } th .right { "messages since" } th .right { "age of its backup" } } }

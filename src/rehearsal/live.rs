@@ -1,5 +1,5 @@
 //! What a rehearsal of a live system adds: the recovery point that its backup would have meant, had the
-//! system been lost just now.
+//! system been lost when it was complete.
 
 use lifeboat_harness::wait::{Probe, TimedOut, until};
 use schemars::JsonSchema;
@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::saved::SavedBackup;
 use crate::jetstream::Connection;
 
-/// How long a live system may take to answer at the end.
+/// How long a live system may take to answer.
 const ANSWERS_WITHIN: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// The recovery points of a live system's streams.
@@ -21,7 +21,7 @@ pub struct Live {
     pub recovery_points: Vec<RecoveryPoint>,
 }
 
-/// What would have been lost of a stream, had it been lost when the rehearsal ended.
+/// What would have been lost of a stream, had it been lost when the backup was complete.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RecoveryPoint {
     /// The stream.

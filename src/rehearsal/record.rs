@@ -42,7 +42,7 @@ pub struct Rehearsal {
     /// What was rehearsed of the backup, when it was not all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sample: Option<SampleRecord>,
-    /// What the live system had by the end, where the backup was taken for this rehearsal.
+    /// What the live system had when its backup was complete, where the backup was taken for this rehearsal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<Live>,
     /// The conclusion.

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::backup::{defect_lines, table, verification_json, verification_text};
+use crate::model::count;
 use crate::offline::{AccountInfo, AccountRecord, AccountReport, Verdict};
 
 /// What a verification of an account's backup found: each stream, then the whole.
@@ -20,8 +21,8 @@ pub fn account_verification_text(report: &AccountReport) -> String {
         "not sealed"
     };
     lines.push(format!(
-        "{verdict}: {} streams in {}; {sealed}",
-        report.streams.len(),
+        "{verdict}: {} in {}; {sealed}",
+        count(report.streams.len() as u64, "stream"),
         report.path.display()
     ));
     lines.join("\n")
@@ -75,7 +76,10 @@ pub fn account_text(info: &AccountInfo) -> String {
 
 fn format_record(record: &AccountRecord) -> String {
     format!(
-        "\n\nthe account had {} streams and {} consumers; streams were saved from {} to {}",
-        record.had.streams, record.had.consumers, record.began_at, record.ended_at
+        "\n\nthe account had {} and {}; streams were saved from {} to {}",
+        count(record.had.streams, "stream"),
+        count(record.had.consumers, "consumer"),
+        record.began_at,
+        record.ended_at
     )
 }

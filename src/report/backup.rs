@@ -9,6 +9,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde_json::{Map, Value, json};
 
 use crate::archive::{Defect, Defects, Level, Message, Packing, Severity, time_text};
+use crate::model::count;
 use crate::offline::{Info, Report, Verdict};
 
 /// So many defects are shown; `--json` has more.
@@ -53,10 +54,10 @@ fn verdict_line(report: &Report) -> String {
         .unwrap_or("a stream without a name");
     let held = report.read.map_or_else(String::new, |read| {
         format!(
-            ": {} messages up to sequence {}, {} consumers; {}{}",
-            read.messages,
+            ": {} up to sequence {}, {}; {}{}",
+            count(read.messages, "message"),
             read.last_sequence,
-            read.consumers,
+            count(read.consumers as u64, "consumer"),
             read.form,
             packing_text(read.packing)
         )
@@ -158,6 +159,10 @@ fn facts(info: &Info) -> Table {
         _ => String::from("no: nothing proves that it is all that the stream had"),
     };
     row("sealed", sealed);
+    if info.replaced {
+        let what = "the stream that a restore replaced, as it was then";
+        row("taken of", what.to_owned());
+    }
     if let Some(server) = &info.server {
         row("server", server.clone());
     }

@@ -2,7 +2,6 @@
 //! version, and which defects are known.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use crate::matrix::{Cell, Table};
 use crate::model::Verdict;
@@ -29,7 +28,7 @@ const GROUPS: [(&str, &str); 10] = [
 pub fn catalogue(sources: &[Source], record: &Table) -> String {
     let mut groups: BTreeMap<usize, Vec<&Source>> = BTreeMap::new();
     for source in sources {
-        let group = group_of(source);
+        let group = source.group();
         let place = GROUPS.iter().position(|(name, _)| *name == group);
         groups
             .entry(place.unwrap_or(GROUPS.len()))
@@ -41,11 +40,6 @@ pub fn catalogue(sources: &[Source], record: &Table) -> String {
         section(title, &sources, record)
     });
     sections.collect::<Vec<_>>().join("\n\n")
-}
-
-fn group_of(source: &Source) -> &str {
-    let directory = source.path.parent().and_then(Path::file_name);
-    directory.and_then(|name| name.to_str()).unwrap_or_default()
 }
 
 fn section(title: &str, sources: &[&Source], record: &Table) -> String {
@@ -62,7 +56,7 @@ fn section(title: &str, sources: &[&Source], record: &Table) -> String {
     ];
     for source in sources {
         let scenario = &source.scenario;
-        let group = group_of(source);
+        let group = source.group();
         let name = format!("[`{0}`]({group}/{0}.toml)", scenario.name);
         let seen: Vec<String> = versions
             .iter()

@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 use indicatif::HumanBytes;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
+use crate::model::count;
 use crate::rehearsal::{Check, CheckOutcome, Rehearsal, StreamRehearsal};
 
 /// Everything on a rehearsal.
@@ -106,11 +107,11 @@ pub(super) fn told(rehearsal: &Rehearsal) -> Vec<String> {
     if let Some(live) = &rehearsal.live {
         let since = live.messages_since().map_or_else(
             || String::from("an unknown number of messages"),
-            |count| format!("{count} messages"),
+            |since| count(since, "message"),
         );
         told.push(format!(
-            "recovery point: {since} in {}: what would have been lost, had the live system been lost at \
-             the end; its backup took {:.1} s",
+            "recovery point: {since} in {}: what would have been lost, had the live system been lost when \
+             its backup was complete, after {:.1} s",
             live.age_seconds().map_or_else(
                 || String::from("an unknown time"),
                 |seconds| format!("{seconds:.1} s")
@@ -143,20 +144,15 @@ pub(super) fn recovery(rehearsal: &Rehearsal) -> String {
 
 /// One line on a rehearsal.
 pub fn rehearsal_headline(rehearsal: &Rehearsal) -> String {
-    let streams = rehearsal.streams.len();
+    let streams = count(rehearsal.streams.len() as u64, "stream");
     let messages = rehearsal.streams.iter().map(|one| one.messages);
     let messages = messages.fold(0, u64::saturating_add);
     format!(
-        "{}: {streams} {}, {messages} messages, on nats-server {} with {} {}; {}; {}",
+        "{}: {streams}, {}, on nats-server {} with {}; {}; {}",
         rehearsal.verdict,
-        if streams == 1 { "stream" } else { "streams" },
+        count(messages, "message"),
         rehearsal.server,
-        rehearsal.nodes,
-        if rehearsal.nodes == 1 {
-            "node"
-        } else {
-            "nodes"
-        },
+        count(rehearsal.nodes as u64, "node"),
         recovery(rehearsal),
         rehearsal.evidence.display()
     )

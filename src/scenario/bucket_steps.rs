@@ -3,10 +3,10 @@
 use toml::Spanned;
 
 use super::bucket_step::BucketStep;
-use super::diagnostic::{Diagnostic, meant};
+use super::diagnostic::Diagnostic;
 use super::resolve::Resolver;
 use super::written_step as written;
-use crate::model::Feed;
+use crate::model::{Feed, meant};
 
 type Result<T> = std::result::Result<T, Diagnostic>;
 

@@ -1,12 +1,15 @@
 //! The drills that come with the program, and those in files of the user's own.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::diagnostic::{Diagnostic, meant};
+use glob::Pattern;
+
+use super::diagnostic::Diagnostic;
 use super::resolve::load;
 use super::resolved::Scenario;
-use crate::model::Digest;
+use crate::model::{Digest, meant};
 
 /// Where the drills are that run everywhere, and run when none is named.
 const CORE: &str = "scenarios/core";
@@ -29,6 +32,18 @@ impl Source {
     /// Whether it is a built-in scenario that runs everywhere.
     pub fn is_core(&self) -> bool {
         self.path.starts_with(CORE)
+    }
+
+    /// The group it belongs to: the directory that its file is in.
+    pub fn group(&self) -> &str {
+        let directory = self.path.parent().and_then(Path::file_name);
+        directory.and_then(OsStr::to_str).unwrap_or_default()
+    }
+
+    /// Whether a built-in scenario is meant by a group, a promise, or a pattern of names.
+    fn is_meant_by(&self, text: &str) -> bool {
+        let is_like = || Pattern::new(text).is_ok_and(|one| one.matches(&self.scenario.name));
+        self.group() == text || self.scenario.promise == text || is_like()
     }
 
     /// The digest of what the drill does: of its text without comments, and without what is only said
@@ -91,6 +106,20 @@ impl Catalog {
         Ok((path.to_owned(), text_of(path)?))
     }
 
+    /// Finds everything that a user named: one scenario, as [`Self::find`] does, or all built-in ones of
+    /// a group (`damage`), of a promise (`M3`), or with names like a pattern (`nats-*`).
+    ///
+    /// # Errors
+    /// A [`Diagnostic`] that says what there is.
+    pub fn select(&self, text: &str) -> Result<Vec<Source>, Diagnostic> {
+        let meant = self.sources.iter().filter(|known| known.is_meant_by(text));
+        let meant: Vec<_> = meant.cloned().collect();
+        if meant.is_empty() {
+            return Ok(vec![self.find(text)?]);
+        }
+        Ok(meant)
+    }
+
     fn is_known(&self, name: &str) -> bool {
         self.sources.iter().any(|known| known.scenario.name == name)
     }
@@ -121,7 +150,8 @@ impl Catalog {
             path: path.to_owned(),
             position: None,
             message: format!(
-                "neither a scenario nor a file; `lifeboat drill list` shows the scenarios{}",
+                "neither a scenario, a group, a promise nor a file; `lifeboat drill list` shows what there \
+                 is{}",
                 meant(name_or_file, &names)
             ),
         })
@@ -192,6 +222,21 @@ mod tests {
             digest(format!("{}\nmin_acknowledged = 7\n", source.text)),
             own
         );
+    }
+
+    #[test]
+    fn several_are_named_by_their_group_their_promise_or_a_pattern() {
+        let catalog = Catalog::built_in().unwrap();
+        let names = |text: &str| -> Vec<String> {
+            let found = catalog.select(text).unwrap().into_iter();
+            found.map(|source| source.scenario.name).collect()
+        };
+        assert_eq!(names("r3-no-spare"), ["r3-no-spare"]);
+        assert_eq!(names("core").len(), catalog.core().count());
+        assert!(names("nats-*").contains(&String::from("nats-2792-rolling-wipe")));
+        assert!(names("M6").len() > 3);
+        let error = catalog.select("nots-*").unwrap_err().to_string();
+        assert!(error.contains("drill list"), "{error}");
     }
 
     #[test]

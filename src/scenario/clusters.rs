@@ -9,10 +9,11 @@ use semver::Version;
 use toml::Spanned;
 
 use super::cluster_spec::ClusterSpec;
-use super::diagnostic::{Diagnostic, Pointer, meant};
+use super::diagnostic::{Diagnostic, Pointer};
 use super::operator_step::OperatorStep;
 use super::resolve::Resolver;
 use super::written;
+use crate::model::meant;
 
 type Result<T> = std::result::Result<T, Diagnostic>;
 

@@ -4,8 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// How alike two words must be for one to be taken for the other.
-const ALIKE: f64 = 0.75;
+use crate::model::meant;
 
 /// A fault in a scenario file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,17 +62,6 @@ impl Pointer<'_> {
         };
         self.at(error.span().unwrap_or(0..0), message)
     }
-}
-
-/// `; did you mean …?` when one of the names is close to the word, else nothing.
-pub(super) fn meant<S: AsRef<str>>(word: &str, names: &[S]) -> String {
-    let likeness = |name: &S| strsim::jaro_winkler(word, name.as_ref());
-    names
-        .iter()
-        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
-        .filter(|name| likeness(name) >= ALIKE)
-        .map(|name| format!("; did you mean `{}`?", name.as_ref()))
-        .unwrap_or_default()
 }
 
 /// The first word in backticks after a keyword.

@@ -5,10 +5,10 @@ use serde_json::{Map, Value, json};
 use toml::Spanned;
 
 use super::bucket_steps::OBJECTS;
-use super::diagnostic::{Diagnostic, meant};
+use super::diagnostic::Diagnostic;
 use super::resolve::Resolver;
 use super::written::{self, Config};
-use crate::model::Feed;
+use crate::model::{Feed, meant};
 
 type Result<T> = std::result::Result<T, Diagnostic>;
 

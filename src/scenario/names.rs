@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::diagnostic::{Diagnostic, meant};
+use super::diagnostic::Diagnostic;
 use super::resolve::Resolver;
 use super::step::NodeChoice;
 use super::written_step as written;
+use crate::model::meant;
 
 type Result<T> = std::result::Result<T, Diagnostic>;
 

@@ -3,10 +3,10 @@
 use serde_json::{Map, Value};
 use toml::Spanned;
 
-use super::diagnostic::{Diagnostic, meant};
+use super::diagnostic::Diagnostic;
 use super::resolve::Resolver;
 use super::written::{self, Config};
-use crate::model::{Keeping, Retention};
+use crate::model::{Keeping, Retention, meant};
 
 type Result<T> = std::result::Result<T, Diagnostic>;
 

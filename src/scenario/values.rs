@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::diagnostic::{Diagnostic, Pointer, meant};
+use super::diagnostic::{Diagnostic, Pointer};
+use crate::model::meant;
 
 type Result<T> = std::result::Result<T, Diagnostic>;
 

@@ -7,6 +7,7 @@ use console::style;
 use super::transfer::AccountBars;
 use super::{clock, event, say, speaks_json};
 use crate::backup::{AccountProgress as _, Progress};
+use crate::model::count;
 use crate::rehearsal::{RehearsalWatcher, StreamRehearsal};
 
 /// The progress of a rehearsal.
@@ -60,9 +61,9 @@ impl RehearsalWatcher for RehearsalProgress {
         let name = &rehearsal.stream;
         self.bars.over(&if came_back {
             format!(
-                "{} {name}: {} messages restored and compared in {:.1} s",
+                "{} {name}: {} restored and compared in {:.1} s",
                 style("✔").green(),
-                rehearsal.messages,
+                count(rehearsal.messages, "message"),
                 rehearsal.recovery_seconds
             )
         } else {

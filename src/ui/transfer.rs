@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::{clock, event, say, speaks_json};
 use crate::backup::{AccountProgress, BackupError, BackupSummary, Progress, RestoreSummary};
+use crate::model::count;
 
 /// How often the bar turns while nothing comes.
 const TICK: Duration = Duration::from_millis(120);
@@ -252,10 +253,10 @@ impl AccountProgress for AccountBars {
             return event("saved", fields);
         }
         self.over(&format!(
-            "{} {}: {} messages, {} in {:.1?}",
+            "{} {}: {}, {} in {:.1?}",
             style("✔").green(),
             manifest.stream,
-            manifest.messages,
+            count(manifest.messages, "message"),
             HumanBytes(manifest.archive_bytes),
             taken.elapsed
         ));
@@ -282,7 +283,8 @@ impl AccountProgress for AccountBars {
         let what = if restored.skipped {
             String::from("exists, and stays as it is")
         } else {
-            format!("{} messages in {:.1?}", restored.messages, restored.elapsed)
+            let messages = count(restored.messages, "message");
+            format!("{messages} in {:.1?}", restored.elapsed)
         };
         self.over(&format!(
             "{} {}: {what}",

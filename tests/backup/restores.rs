@@ -151,6 +151,24 @@ async fn a_stream_that_exists_is_left_or_replaced() {
         .call_restore(&taken.directory, &replace)
         .expect_code(0);
     assert_eq!(world.picture(STREAM).await.messages, before.messages);
+    // What was replaced is no backup that anybody counts on, although it is the newest.
+    let backups = text(world.directory.path());
+    let seen = world.call(&["audit", "--json", "--backups", backups]);
+    let seen = seen.json();
+    let findings = seen["findings"].as_array().unwrap();
+    let mut replaced = findings.iter();
+    let replaced = replaced.find(|finding| finding["kind"] == "backup-replaced");
+    let detail = replaced.unwrap()["detail"].as_str().unwrap();
+    assert!(detail.starts_with(text(&old)), "{detail}");
+    let streams = seen["streams"].as_array().unwrap();
+    let newest = &streams[0]["last_backup"]["path"];
+    assert_eq!(*newest, text(&taken.directory), "{streams:?}");
+    let info = world.offline(&["info", text(&old)]).expect_code(0);
+    assert!(
+        info.stdout.contains("a restore replaced"),
+        "{}",
+        info.stdout
+    );
     // What was there is safe.
     world.remove(STREAM).await;
     let _restored = world.call_restore(&old, &[]).expect_code(0);
@@ -191,6 +209,17 @@ async fn a_dry_run_tells_everything_and_does_nothing() {
     let world = World::start_version(1, "2.14.6").await;
     world.fill(1, &json!({})).await;
     let taken = world.back_up(STREAM, "backup").await;
+    let plan = world
+        .call_restore(&taken.directory, &["--dry-run", "--json"])
+        .expect_code(15)
+        .json();
+    assert_eq!(
+        (&plan["action"], &plan["messages"]),
+        (&json!("taken"), &json!(54))
+    );
+    let called = world.call_restore(&taken.directory, &["--dry-run"]);
+    let stdout = called.expect_code(15).stdout;
+    assert!(stdout.contains("--if-exists replace"), "{stdout}");
     world.remove(STREAM).await;
     let plan = world
         .call_restore(&taken.directory, &["--dry-run", "--json"])
@@ -300,15 +329,17 @@ async fn an_account_comes_back(version: &str, nodes: usize) {
         .call(&["backup", "account", text(&target)])
         .expect_code(0);
     let restore = ["restore", "account", text(&target)];
+    let dry = [&restore[..], &["--dry-run", "--json"]].concat();
+    let plan = world.call(&dry).expect_code(15).json();
+    for one in plan["streams"].as_array().unwrap() {
+        assert_eq!(one["action"], "taken", "{one}");
+    }
     let called = world.call(&restore).expect_code(15);
     for stream in streams {
         assert!(called.stderr.contains(stream), "{}", called.stderr);
         world.remove(stream).await;
     }
-    let called = world
-        .call(&[&restore[..], &["--dry-run", "--json"]].concat())
-        .expect_code(0);
-    let plan = called.json();
+    let plan = world.call(&dry).expect_code(0).json();
     let order: Vec<_> = plan["streams"]
         .as_array()
         .unwrap()

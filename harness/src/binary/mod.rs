@@ -51,18 +51,33 @@ pub const KNOWN_VERSIONS: &[Version] = &[
     Version::new(2, 15, 1),
 ];
 
-/// Reads a version as people write it, with or without a leading `v`.
+/// Reads a version as people write it, with or without a leading `v`. Without its last part it is the
+/// newest of those in [`KNOWN_VERSIONS`].
 ///
 /// # Errors
-/// [`BinaryError::BadVersion`] when it is no version number.
+/// [`BinaryError::BadVersion`] when it is no version number, or none of that series is known.
 ///
 /// ```
+/// assert_eq!(lifeboat_harness::parse_version("2.12").unwrap().patch, 8);
 /// assert_eq!(lifeboat_harness::parse_version("v2.12.8").unwrap().minor, 12);
 /// assert!(lifeboat_harness::parse_version("latest").is_err());
 /// ```
 pub fn parse_version(text: &str) -> Result<Version, BinaryError> {
     let text = text.trim();
-    Version::parse(text.strip_prefix('v').unwrap_or(text)).map_err(|_| BinaryError::BadVersion {
+    let number = text.strip_prefix('v').unwrap_or(text);
+    if let Ok(version) = Version::parse(number) {
+        return Ok(version);
+    }
+    newest_of(number).ok_or_else(|| BinaryError::BadVersion {
         text: text.to_owned(),
     })
+}
+
+/// The newest version that is known of a series such as `2.12`.
+fn newest_of(series: &str) -> Option<Version> {
+    let (major, minor) = series.split_once('.')?;
+    let (major, minor) = (major.parse::<u64>().ok()?, minor.parse::<u64>().ok()?);
+    let known = KNOWN_VERSIONS.iter();
+    let of_series = known.filter(|one| (one.major, one.minor) == (major, minor));
+    of_series.max().cloned()
 }

@@ -43,7 +43,7 @@ pub(super) fn download(version: &Version, directory: &Path) -> Result<(PathBuf, 
 
 /// Asks each known pip in turn.
 fn pip_download(version: &Version, directory: &Path) -> Result<PathBuf, Failure> {
-    let mut tries = Vec::new();
+    let (mut tries, mut said_before) = (Vec::new(), Vec::new());
     for pip in PIPS {
         let output = Command::new(pip[0])
             .args(&pip[1..])
@@ -62,7 +62,12 @@ fn pip_download(version: &Version, directory: &Path) -> Result<PathBuf, Failure>
             Ok(output) => {
                 let said = String::from_utf8_lossy(&output.stderr);
                 let last = said.lines().rev().find(|line| !line.trim().is_empty());
-                tries.push(format!("{}: {}", pip.join(" "), last.unwrap_or("failed")));
+                let last = last.unwrap_or("failed").to_owned();
+                // Mostly they are one pip under several names.
+                if !said_before.contains(&last) {
+                    tries.push(format!("{}: {last}", pip.join(" ")));
+                    said_before.push(last);
+                }
             }
             Err(error) => tries.push(format!("{}: {error}", pip.join(" "))),
         }
