@@ -326,6 +326,11 @@ impl BackupError {
             || matches!(self, Self::Request { source, .. } if source.is_stream_not_found())
     }
 
+    /// Whether the server gave a snapshot up for want of a consumer's state.
+    pub(super) fn is_of_a_silent_consumer(&self) -> bool {
+        matches!(self, Self::Request { source, .. } if source.is_of_a_silent_consumer())
+    }
+
     /// Whether smaller chunks may help.
     pub(super) fn is_of_the_link(&self) -> bool {
         matches!(self, Self::Request { source, .. }

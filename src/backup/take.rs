@@ -128,9 +128,11 @@ pub async fn back_up_stream(
     let mut options = options;
     let mut pause = FIRST_PAUSE;
     let mut attempts = 1;
+    let mut consumers = Consumers::InTheArchive;
     loop {
         let staging = Staging::begin(target)?;
-        match attempt(connection, stream, staging, options, &progress).await {
+        let how = (options, consumers);
+        match attempt(connection, stream, staging, how, &progress).await {
             Ok(taken) => {
                 return Ok(BackupSummary {
                     directory: target.to_owned(),
@@ -153,7 +155,9 @@ pub async fn back_up_stream(
             }
             Err(error) => {
                 progress.note(&format!("{stream}: {error}; taking it again"));
-                if error.is_of_the_link() {
+                if error.is_of_a_silent_consumer() {
+                    consumers = Consumers::BesideItIfSilent;
+                } else if error.is_of_the_link() {
                     options.snapshot = options.snapshot.smaller(connection);
                 }
             }
@@ -162,6 +166,16 @@ pub async fn back_up_stream(
         pause = (pause * 2).min(LONGEST_PAUSE);
         attempts += 1;
     }
+}
+
+/// Where consumers are saved.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Consumers {
+    /// By the server, in its archive.
+    InTheArchive,
+    /// When one of them is silent, which fails every snapshot of 2.15 that has consumers: by us, those
+    /// that answer.
+    BesideItIfSilent,
 }
 
 /// Whether a stream can have that name.
@@ -179,13 +193,21 @@ async fn attempt(
     connection: &Connection,
     stream: &str,
     staging: Staging,
-    how: BackupOptions,
+    (how, consumers): (BackupOptions, Consumers),
     progress: &Arc<dyn Progress>,
 ) -> Result<Sealed> {
-    let options = how.snapshot;
+    let mut options = how.snapshot;
     // In a cluster nobody answers when a stream that does not exist, or has no leader, is to be
     // saved: that is told before.
     let before = Before::look(connection, stream).await?;
+    if consumers == Consumers::BesideItIfSilent && !before.consumers.silent.is_empty() {
+        let silent = before.consumers.silent.join(", ");
+        progress.note(&format!(
+            "{stream}: consumers that nobody leads ({silent}): the archive is taken without consumers, and \
+             those that answer are saved beside it"
+        ));
+        options.no_consumers = true;
+    }
     progress.phase("receiving", Some(before.info.state.bytes));
     let taken = save(connection, stream, &before, &staging, options, progress).await?;
     progress.phase("checking", None);
@@ -203,7 +225,7 @@ async fn attempt(
         });
     }
     let removed_meanwhile = complete::check(connection, stream, &figures, &received.survey).await?;
-    let difference = if options.no_consumers {
+    let difference = if how.snapshot.no_consumers {
         Difference::default()
     } else {
         let names = connection
@@ -226,7 +248,7 @@ async fn attempt(
         saved_consumers_sha256,
         removed_meanwhile,
         stream_created: before.info.created.clone(),
-        without_consumers: options.no_consumers,
+        without_consumers: how.snapshot.no_consumers,
         replaced: how.replaced,
         method,
         server: connection.server_version(),

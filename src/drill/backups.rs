@@ -18,32 +18,49 @@ use crate::ledger::Event;
 use crate::offline::{self, ExtractOptions, Look};
 use crate::scenario::{NodeChoice, RestoreChanges};
 
-pub(super) async fn backup(world: &World<'_>, stream: &str, name: &str) -> Outcome {
+pub(super) async fn backup(
+    world: &World<'_>,
+    stream: &str,
+    name: &str,
+    lacks: &[String],
+) -> Outcome {
     let target = world.evidence.backup(name);
     let options = BackupOptions::default();
     let connection = world.connection().await.map_err(impossible)?;
     let taken = back_up_stream(&connection, stream, &target, options, Arc::new(()))
         .await
         .map_err(by_engine)?;
-    backed_up(world, stream, name, taken)
+    backed_up(world, stream, name, lacks, taken)
 }
 
-/// Writes down what a backup holds, by which losses will be judged.
+/// Writes down what a backup holds, by which losses will be judged. `lacks` are the consumers that it is
+/// known not to have.
 pub(super) fn backed_up(
     world: &World<'_>,
     stream: &str,
     name: &str,
+    lacks: &[String],
     taken: BackupSummary,
 ) -> Outcome {
     let consumers = taken.consumers();
-    let manifest = taken.manifest;
+    let is_gone = |name: &&String| taken.saved_consumers.iter().all(|one| one.name != **name);
+    let gone: Vec<_> = taken
+        .manifest
+        .missing_consumers
+        .iter()
+        .filter(is_gone)
+        .collect();
+    for lack in taken.lacks() {
+        world.note(lack);
+    }
+    let manifest = &taken.manifest;
     world.note(format!(
         "{} messages up to sequence {}, {} bytes, {}",
         manifest.messages, manifest.last_sequence, manifest.archive_bytes, manifest.form
     ));
-    if !manifest.missing_consumers.is_empty() {
-        let names = manifest.missing_consumers.join(", ");
-        return Err(broken(format!("the server left consumers out: {names}")));
+    if gone.iter().copied().ne(lacks) {
+        let (gone, lacks) = (consumers_text(gone), consumers_text(lacks));
+        return Err(broken(format!("the backup lacks {gone}, expected {lacks}")));
     }
     world.name_backup(name, stream, world.evidence.backup(name));
     world.record(Event::BackedUp {
@@ -54,6 +71,14 @@ pub(super) fn backed_up(
         consumers,
     });
     Ok(())
+}
+
+fn consumers_text<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
+    let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
+    match &names[..] {
+        [] => String::from("no consumer"),
+        names => format!("consumers {}", names.join(", ")),
+    }
 }
 
 pub(super) async fn restore(

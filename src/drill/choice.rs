@@ -43,6 +43,18 @@ pub(super) async fn choose(world: &World<'_>, choice: &NodeChoice) -> Result<Str
                 .map(str::to_owned)
                 .ok_or_else(|| impossible(format!("every node holds {stream}")))
         }
+        NodeChoice::ConsumerOf { stream, consumer } => until(TOLD_WITHIN, || async {
+            let Ok(connection) = world.connection().await else {
+                return Probe::Pending(String::from("no node can be asked"));
+            };
+            match connection.consumer(stream, consumer).leader().await {
+                Ok(Some(leader)) => Probe::Ready(leader),
+                Ok(None) => Probe::Pending(String::from("nobody leads it")),
+                Err(error) => Probe::Pending(error.to_string()),
+            }
+        })
+        .await
+        .map_err(|timed_out| impossible(format!("{consumer} of {stream}: {timed_out}"))),
         NodeChoice::MetaLeader => until(TOLD_WITHIN, || async {
             match cluster.meta_leader().await {
                 Some(leader) => Probe::Ready(leader),
@@ -65,6 +77,7 @@ pub(super) async fn choose_unnamed(
         NodeChoice::Named(_)
         | NodeChoice::Alias(_)
         | NodeChoice::LeaderOf(_)
+        | NodeChoice::ConsumerOf { .. }
         | NodeChoice::MetaLeader => return choose(world, choice).await,
     };
     let members = members(world, stream).await?;

@@ -315,7 +315,10 @@ async fn try_to_make(connection: &Connection, stream: &StreamSpec) -> crate::jet
         .await?;
     for consumer in stream.consumers.iter().chain(&stream.idle_consumers) {
         connection
-            .create_consumer(&stream.name, &consumer_config(consumer))
+            .create_consumer(
+                &stream.name,
+                &consumer_config(consumer, stream.consumer_replicas),
+            )
             .await?;
     }
     Ok(())
@@ -324,11 +327,15 @@ async fn try_to_make(connection: &Connection, stream: &StreamSpec) -> crate::jet
 /// A delivery that was lost with its node comes again after `ack_wait`. That is twice the time
 /// after which an acknowledgement counts as unknown, so a redelivery is never under way while
 /// its acknowledgement may still be confirmed.
-fn consumer_config(name: &str) -> Value {
-    json!({
+fn consumer_config(name: &str, replicas: Option<usize>) -> Value {
+    let mut config = json!({
         "durable_name": name,
         "ack_policy": "explicit",
         "ack_wait": 10_000_000_000_u64,
         "max_ack_pending": 10_000,
-    })
+    });
+    if let Some(replicas) = replicas {
+        config["num_replicas"] = json!(replicas);
+    }
+    config
 }

@@ -147,7 +147,12 @@ async fn perform(world: &World<'_>, step: &Step) -> Outcome {
             within,
         } => wait(world, stream, *replicas, *within).await,
         Step::NoReplacement { stream, watched } => no_replacement(world, stream, *watched).await,
-        Step::Backup { stream, name, .. } => backups::backup(world, stream, name).await,
+        Step::Backup {
+            stream,
+            name,
+            lacks,
+            ..
+        } => backups::backup(world, stream, name, lacks).await,
         Step::DeleteStream {
             stream,
             within,

@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::connection::Connection;
 use super::error::{RequestError, Result};
+use super::stream::StreamGroup;
 use crate::model::{ConsumerPosition, SequencePair, StoredMessage};
 
 /// How much longer than asked the client waits for a pull to end.
@@ -56,6 +57,7 @@ struct Info {
     num_ack_pending: u64,
     #[serde(default)]
     num_pending: u64,
+    cluster: Option<StreamGroup>,
 }
 
 impl Connection {
@@ -87,14 +89,28 @@ impl PullConsumer {
         &self.name
     }
 
+    /// The server name of its leader, when there is one.
+    ///
+    /// # Errors
+    /// [`RequestError::is_consumer_not_found`] tells when there is none.
+    pub async fn leader(&self) -> Result<Option<String>> {
+        let info = self.info().await?;
+        let leader = info.cluster.and_then(|group| group.leader);
+        Ok(leader.filter(|leader| !leader.is_empty()))
+    }
+
+    async fn info(&self) -> Result<Info> {
+        let call = format!("CONSUMER.INFO.{}.{}", self.stream, self.name);
+        self.connection.call(&call, &json!({})).await
+    }
+
     /// Where it stands, how many messages wait for an acknowledgement, and how many it has
     /// yet to deliver. Which messages wait is not told over the wire.
     ///
     /// # Errors
     /// [`RequestError::is_consumer_not_found`] tells when there is none.
     pub async fn position(&self) -> Result<(ConsumerPosition, u64, u64)> {
-        let call = format!("CONSUMER.INFO.{}.{}", self.stream, self.name);
-        let info: Info = self.connection.call(&call, &json!({})).await?;
+        let info = self.info().await?;
         let position = ConsumerPosition {
             name: self.name.clone(),
             delivered: info.delivered,

@@ -97,6 +97,13 @@ impl RequestError {
         matches!(self.err_code(), Some(0 | SNAPSHOT_FAILED))
     }
 
+    /// Whether a server gave a snapshot up for want of a consumer's state: 2.15 does when nobody leads
+    /// one (`jetstream_snapshot.go`), and it has no error number.
+    pub fn is_of_a_silent_consumer(&self) -> bool {
+        matches!(self, Self::Refused { description, .. }
+            if description.starts_with("failed to get consumer state"))
+    }
+
     /// JetStream's error number, when the server gave one.
     pub fn err_code(&self) -> Option<u32> {
         if let Self::Refused { err_code, .. } = self {

@@ -25,6 +25,10 @@ impl Resolver<'_> {
         }
         if let Some((role, stream)) = text.split_once(" of ") {
             let stream = self.stream_named(stream.trim(), span.clone())?;
+            if let Some(consumer) = role.trim().strip_prefix("consumer ") {
+                let consumer = self.consumer_named(consumer.trim(), &stream, span)?;
+                return Ok(NodeChoice::ConsumerOf { stream, consumer });
+            }
             return match role.trim() {
                 "leader" | "replica" => Ok(NodeChoice::LeaderOf(stream)),
                 "follower" => Ok(NodeChoice::FollowerOf(stream)),
@@ -45,7 +49,22 @@ impl Resolver<'_> {
         let mut all = named;
         all.extend(self.aliases.iter().cloned());
         let known = all.join(", ");
-        Err(self.pointer.at(span.clone(), format!("`{text}` is no node; expected one of {known}, a name that an earlier step gave with `as`, or `leader of STREAM`, `follower of STREAM`, `replica of STREAM`, `spare of STREAM`, `meta leader`{}", meant(text, &all))))
+        Err(self.pointer.at(span.clone(), format!("`{text}` is no node; expected one of {known}, a name that an earlier step gave with `as`, or `leader of STREAM`, `follower of STREAM`, `replica of STREAM`, `spare of STREAM`, `consumer NAME of STREAM`, `meta leader`{}", meant(text, &all))))
+    }
+
+    pub(super) fn consumer_named(
+        &self,
+        name: &str,
+        stream: &str,
+        span: &Range<usize>,
+    ) -> Result<String> {
+        let known = self.consumers.get(stream).map_or(&[][..], Vec::as_slice);
+        if known.iter().any(|one| one == name) {
+            return Ok(name.to_owned());
+        }
+        let hint = meant(name, known);
+        let message = format!("{stream} has no consumer `{name}`{hint}");
+        Err(self.pointer.at(span.clone(), message))
     }
 
     pub(super) fn node_and_alias(&mut self, on: &written::OnNode) -> Result<(NodeChoice, String)> {

@@ -56,6 +56,7 @@ fn read(path: &Path, text: &str, is_unfinished: bool) -> Result<Scenario> {
         failed_over: false,
         streams: Vec::new(),
         feeds: BTreeMap::new(),
+        consumers: BTreeMap::new(),
         aliases: BTreeSet::new(),
         backups: BTreeMap::new(),
         saved: BTreeSet::new(),
@@ -80,6 +81,8 @@ pub(super) struct Resolver<'a> {
     pub(super) streams: Vec<String>,
     /// Those whose messages come from other streams.
     pub(super) feeds: BTreeMap<String, Feed>,
+    /// The consumers of each stream.
+    pub(super) consumers: BTreeMap<String, Vec<String>>,
     pub(super) aliases: BTreeSet<String>,
     /// Backups, and of which stream each is.
     pub(super) backups: BTreeMap<String, String>,
@@ -180,12 +183,14 @@ impl Resolver<'_> {
             }
             consumers.push(name);
         }
+        self.consumers.insert(name.clone(), consumers.clone());
         let idle_consumers = consumers.split_off(stream.consumers.len());
         let mut config = match &stream.config {
             Some(config) => self.fields(config, Place::Stream)?,
             None => Map::new(),
         };
         let keeping = self.keeping(&config, stream)?;
+        let consumer_replicas = self.consumer_replicas(&config, stream, replicas)?;
         let in_memory = config.get("storage") == Some(&json!("memory"));
         if in_memory {
             self.in_memory.insert(name.clone());
@@ -204,6 +209,7 @@ impl Resolver<'_> {
             name,
             consumers,
             idle_consumers,
+            consumer_replicas,
             replicas: match &expect.replicas {
                 Some(expected) => self.pointer.count(expected, 1..=5, "replicas")?,
                 None => replicas,

@@ -67,6 +67,9 @@ pub struct StreamSpec {
     /// Durable consumers that nobody asks for messages: whoever they are of is away.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub idle_consumers: Vec<String>,
+    /// How many replicas its consumers have, where not as many as the stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consumer_replicas: Option<usize>,
     /// How many replicas hold it at the end.
     pub replicas: usize,
     /// What it drops by itself, by its configuration or one that it gets later.

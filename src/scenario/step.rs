@@ -25,6 +25,13 @@ pub enum NodeChoice {
     FollowerOf(String),
     /// A running node that holds no replica of the stream.
     SpareOf(String),
+    /// The node whose word counts for a consumer of the stream: the only one that knows it, of one replica.
+    ConsumerOf {
+        /// The stream.
+        stream: String,
+        /// The consumer.
+        consumer: String,
+    },
     /// The meta group's leader.
     MetaLeader,
 }
@@ -36,6 +43,9 @@ impl fmt::Display for NodeChoice {
             Self::LeaderOf(stream) => write!(f, "the leader of {stream}"),
             Self::FollowerOf(stream) => write!(f, "a follower of {stream}"),
             Self::SpareOf(stream) => write!(f, "a spare of {stream}"),
+            Self::ConsumerOf { stream, consumer } => {
+                write!(f, "the node of {stream}'s consumer {consumer}")
+            }
             Self::MetaLeader => f.write_str("the meta leader"),
         }
     }
@@ -166,6 +176,9 @@ pub enum Step {
     Backup {
         stream: String,
         name: String,
+        /// Consumers that it can't have, and says so.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        lacks: Vec<String>,
         fails: bool,
     },
     /// Delete a stream, until it is really gone.

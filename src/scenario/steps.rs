@@ -159,7 +159,10 @@ impl Resolver<'_> {
 
     fn backup(&mut self, backup: &written::Backup) -> Result<Step> {
         let (name, stream) = self.new_backup(&backup.name, &backup.stream)?;
+        let lacks = backup.lacks.iter();
+        let lacks = lacks.map(|one| self.consumer_named(one.get_ref(), &stream, &one.span()));
         Ok(Step::Backup {
+            lacks: lacks.collect::<Result<_>>()?,
             stream,
             name,
             fails: backup.fails,

@@ -133,6 +133,31 @@ impl Resolver<'_> {
         Err(self.pointer.value(key, message))
     }
 
+    /// How many replicas a stream's consumers have, where that is said.
+    pub(super) fn consumer_replicas(
+        &self,
+        fields: &Map<String, Value>,
+        stream: &written::Stream,
+        replicas: usize,
+    ) -> Result<Option<usize>> {
+        let Some(written) = &stream.consumer_replicas else {
+            return Ok(None);
+        };
+        let retention = fields.get("retention").and_then(Value::as_str);
+        let wrong = if stream.consumers.is_empty() && stream.idle_consumers.is_empty() {
+            "the stream has no consumers"
+        } else if retention.is_some_and(|one| one != "limits") {
+            "consumers that say what is kept have as many replicas as the stream"
+        } else {
+            let most = i64::try_from(replicas).unwrap_or(i64::MAX);
+            let count = self
+                .pointer
+                .count(written, 1..=most, "replicas of a consumer");
+            return count.map(Some);
+        };
+        Err(self.pointer.value(written, wrong))
+    }
+
     /// What a stream of these fields drops by itself, where its consumers allow to tell.
     pub(super) fn keeping(
         &self,

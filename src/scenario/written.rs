@@ -73,6 +73,8 @@ pub(super) struct Stream {
     /// Consumers that nobody asks for messages.
     #[serde(default)]
     pub(super) idle_consumers: Vec<Spanned<String>>,
+    /// How many replicas its consumers have, where not as many as the stream.
+    pub(super) consumer_replicas: Option<Spanned<i64>>,
     /// More of the stream's configuration.
     pub(super) config: Option<Config>,
 }

@@ -149,6 +149,9 @@ pub(super) struct Backup {
     pub(super) stream: Spanned<String>,
     #[serde(rename = "as")]
     pub(super) name: Spanned<String>,
+    /// Consumers that it can't have, and says so.
+    #[serde(default)]
+    pub(super) lacks: Vec<Spanned<String>>,
     #[serde(default)]
     pub(super) fails: bool,
 }

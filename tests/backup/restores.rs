@@ -107,6 +107,43 @@ async fn consumers_that_the_server_left_out_come_back_where_they_stood() {
     }
 }
 
+/// One consumer that nobody leads fails every snapshot of 2.15 that has consumers. Everything else is saved
+/// all the same, and comes back.
+#[tokio::test]
+async fn a_consumer_that_nobody_leads_keeps_nothing_else_from_being_saved() {
+    let world = World::start_version(3, "2.15.1").await;
+    world.create(STREAM, 3, &json!({})).await;
+    world.publish_bulk(STREAM, 30, 100).await;
+    for (name, replicas) in [("whole", 3), ("single", 1)] {
+        let config = json!({
+            "durable_name": name, "ack_policy": "explicit", "num_replicas": replicas,
+        });
+        let made = world.connection.create_consumer(STREAM, &config).await;
+        made.unwrap();
+        world.read_from(STREAM, name, 5, |_| true).await;
+    }
+    let single = world.connection.consumer(STREAM, "single");
+    let holder = single.leader().await.unwrap().unwrap();
+    world.cluster.node(&holder).kill().await.unwrap();
+    let target = world.path("backup");
+    let called = world.call_backup(STREAM, &target).expect_code(12);
+    let said = "consumer single has no leader";
+    assert!(called.stderr.contains(said), "{}", called.stderr);
+    let manifest = read_json(&target.join("lifeboat.json"));
+    assert_eq!(manifest["messages"], 30);
+    assert_eq!(manifest["without_consumers"], false);
+    let mut missing: Vec<_> = manifest["missing_consumers"].as_array().unwrap().clone();
+    missing.sort_by_key(ToString::to_string);
+    assert_eq!(missing, [json!("single"), json!("whole")]);
+    world.cluster.node(&holder).start().await.unwrap();
+    world.remove(STREAM).await;
+    let called = world.call_restore(&target, &["--json"]).expect_code(12);
+    assert_eq!(called.json()["consumers"], 1, "{}", called.stderr);
+    let (position, pending, to_come) = world.standing("whole").await;
+    assert_eq!(position.ack_floor.stream, 5);
+    assert_eq!((pending, to_come), (0, 25));
+}
+
 #[tokio::test]
 async fn a_stream_is_restored_under_another_name() {
     for version in ["2.15.1", "2.12.8"] {
