@@ -1,6 +1,7 @@
 //! Taking a backup of one stream: received and verified under a temporary name, taken again when the
 //! server got it wrong, sealed, and only then given its name.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -80,6 +81,13 @@ impl BackupSummary {
     /// What the stream had and the archive does not have.
     pub fn lacks(&self) -> Vec<String> {
         SavedConsumer::explain_missing(&self.manifest.missing_consumers, &self.saved_consumers)
+    }
+
+    /// The consumers of which nothing was saved: nobody led them.
+    pub fn unsaved_consumers(&self) -> BTreeSet<&str> {
+        let is_saved = |name: &str| self.saved_consumers.iter().any(|one| one.name == name);
+        let missing = self.manifest.missing_consumers.iter().map(String::as_str);
+        missing.filter(|name| !is_saved(name)).collect()
     }
 
     /// What is worth knowing, although nothing is lost by it.

@@ -1,5 +1,6 @@
 //! Steps with backups: taken, restored, extracted, and the deletion that a restore needs before.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +31,7 @@ pub(super) async fn backup(
     let taken = back_up_stream(&connection, stream, &target, options, Arc::new(()))
         .await
         .map_err(by_engine)?;
-    backed_up(world, stream, name, lacks, taken)
+    backed_up(world, stream, name, lacks, &taken)
 }
 
 /// Writes down what a backup holds, by which losses will be judged. `lacks` are the consumers that it is
@@ -40,16 +41,9 @@ pub(super) fn backed_up(
     stream: &str,
     name: &str,
     lacks: &[String],
-    taken: BackupSummary,
+    taken: &BackupSummary,
 ) -> Outcome {
     let consumers = taken.consumers();
-    let is_gone = |name: &&String| taken.saved_consumers.iter().all(|one| one.name != **name);
-    let gone: Vec<_> = taken
-        .manifest
-        .missing_consumers
-        .iter()
-        .filter(is_gone)
-        .collect();
     for lack in taken.lacks() {
         world.note(lack);
     }
@@ -58,9 +52,13 @@ pub(super) fn backed_up(
         "{} messages up to sequence {}, {} bytes, {}",
         manifest.messages, manifest.last_sequence, manifest.archive_bytes, manifest.form
     ));
-    if gone.iter().copied().ne(lacks) {
-        let (gone, lacks) = (consumers_text(gone), consumers_text(lacks));
-        return Err(broken(format!("the backup lacks {gone}, expected {lacks}")));
+    let (gone, expected) = (taken.unsaved_consumers(), lacks.iter().map(String::as_str));
+    let expected: BTreeSet<&str> = expected.collect();
+    if gone != expected {
+        let (gone, expected) = (consumers_text(&gone), consumers_text(&expected));
+        return Err(broken(format!(
+            "the backup lacks {gone}, expected {expected}"
+        )));
     }
     world.name_backup(name, stream, world.evidence.backup(name));
     world.record(Event::BackedUp {
@@ -73,12 +71,12 @@ pub(super) fn backed_up(
     Ok(())
 }
 
-fn consumers_text<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
-    let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
-    match &names[..] {
-        [] => String::from("no consumer"),
-        names => format!("consumers {}", names.join(", ")),
+fn consumers_text(names: &BTreeSet<&str>) -> String {
+    if names.is_empty() {
+        return String::from("no consumer");
     }
+    let names: Vec<&str> = names.iter().copied().collect();
+    format!("consumers {}", names.join(", "))
 }
 
 pub(super) async fn restore(

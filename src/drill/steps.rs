@@ -97,10 +97,7 @@ fn refused(world: &World<'_>, outcome: Outcome) -> Outcome {
 async fn perform(world: &World<'_>, step: &Step) -> Outcome {
     match step {
         Step::Publish { stream, messages } => publish(world, stream, *messages).await,
-        Step::Run { time } => {
-            pause_for(*time).await;
-            Ok(())
-        }
+        Step::Run { time } => run(*time).await,
         Step::Kill { node, alias, wipe } => faults::kill(world, node, alias, *wipe).await,
         Step::Stop { node, alias } => faults::stop(world, node, alias).await,
         Step::Pause { node, alias } => faults::pause(world, node, alias).await,
@@ -135,10 +132,7 @@ async fn perform(world: &World<'_>, step: &Step) -> Outcome {
             watched,
         } => network::refuse(world, node, stream, *watched).await,
         Step::AddNode { alias } => add_node(world, alias).await,
-        Step::PeerRemove { node, .. } => {
-            let node = choose(world, node).await?;
-            world.cluster().peer_remove(&node).await.map_err(by_harness)
-        }
+        Step::PeerRemove { node, .. } => peer_remove(world, node).await,
         Step::StepDown { stream, to } => step_down(world, stream, to.as_ref()).await,
         Step::Unavailable { stream, within } => unavailable(world, stream, *within).await,
         Step::Wait {
@@ -168,6 +162,17 @@ async fn perform(world: &World<'_>, step: &Step) -> Outcome {
         Step::Transfer(step) => transfers::carry_out(world, step).await,
         Step::Bucket(step) => buckets::carry_out(world, step).await,
     }
+}
+
+/// Lets the load run.
+async fn run(time: Duration) -> Outcome {
+    pause_for(time).await;
+    Ok(())
+}
+
+async fn peer_remove(world: &World<'_>, node: &NodeChoice) -> Outcome {
+    let node = choose(world, node).await?;
+    world.cluster().peer_remove(&node).await.map_err(by_harness)
 }
 
 async fn on_disk(world: &World<'_>, step: &DiskStep) -> Outcome {

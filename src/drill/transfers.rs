@@ -168,7 +168,7 @@ async fn end(world: &World<'_>, name: &str, within: Duration) -> Outcome {
                 if taken.attempts > 1 {
                     world.note(format!("it was taken {} times", taken.attempts));
                 }
-                backed_up(world, &stream, name, &[], *taken)
+                backed_up(world, &stream, name, &[], &taken)
             }
             Done::Restored(summary) => {
                 restored(world, stream, name, &summary);
