@@ -185,8 +185,13 @@ fn offline_without_a_cached_server_says_how_to_supply_one() {
 #[test]
 fn a_version_that_is_none_is_told_before_any_is_fetched() {
     let lifeboat = Lifeboat::new();
-    let arguments = ["servers", "fetch", "2.15.1", "2.99"];
-    let called = lifeboat.call(&arguments).expect_code(2);
+    let mut command = lifeboat.command(&["servers", "fetch", "2.15.1", "2.99"]);
+    let empty = lifeboat.home.path().join("cache");
+    let command = command.env("LIFEBOAT_CACHE", &empty);
+    let called =
+        crate::support::Called::from(command.env("LIFEBOAT_OFFLINE", "1").output().unwrap());
+    let called = called.expect_code(2);
+    assert_eq!(called.stdout, "");
     assert!(
         called.stderr.contains("`2.99` is not a server version"),
         "{}",

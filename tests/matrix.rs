@@ -139,7 +139,7 @@ fn a_track_record_is_given_what_it_lacks() {
 
     let added = add(&["--out", "second", "--repeat", "2"]);
     assert!(
-        added.stderr.contains("1 runs of 1 drills"),
+        added.stderr.contains("1 run of 1 drill on 1 version"),
         "{}",
         added.stderr
     );
@@ -161,7 +161,7 @@ fn what_is_wrong_with_a_matrix_is_told_before_anything_runs() {
     let lifeboat = Lifeboat::new();
     let wrong = [
         (&["r3-no-spar"][..], "did you mean `r3-no-spare`?"),
-        (&["--server", "2.15"], "2.15"),
+        (&["--server", "2.99"], "2.99"),
         (&["--partition", "4/3"], "`4/3` is no part such as 1/3"),
         (
             &["--against", "nothing.json"],

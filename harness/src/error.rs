@@ -202,10 +202,7 @@ pub enum BinaryError {
     },
 
     /// A version that is no version number.
-    #[error(
-        "`{text}` is not a server version; expected something like 2.15.1, or 2.15 for the newest of a series \
-         that is known (`lifeboat servers list`)"
-    )]
+    #[error("`{text}` is not a server version; expected something like 2.15.1")]
     BadVersion {
         /// What was given.
         text: String,

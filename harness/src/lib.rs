@@ -65,7 +65,7 @@ mod wiring;
 pub use admin::StreamMembers;
 pub use binary::{
     Cache, CachedServer, DEFAULT_VERSION, KNOWN_VERSIONS, ServerBinary, ServerRequest,
-    ServerSource, parse_version,
+    ServerSource, choose_version, parse_version,
 };
 pub use builder::{ClusterBuilder, MAX_NODES};
 pub use cluster::Cluster;

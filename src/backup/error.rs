@@ -112,6 +112,12 @@ pub enum BackupError {
         /// What was probably meant, when one is like it.
         hint: String,
     },
+    /// It was there when its backup began.
+    #[error("stream {stream} was deleted while it was backed up")]
+    DeletedMeanwhile {
+        /// The stream.
+        stream: String,
+    },
     /// A stream whose nodes are down, or have no quorum.
     #[error("stream {stream} has no leader: its nodes are down, or have no quorum")]
     NoLeader {
@@ -322,8 +328,10 @@ impl BackupError {
 
     /// Whether there is no such stream.
     pub(super) fn is_stream_not_found(&self) -> bool {
-        matches!(self, Self::NoSuchStream { .. })
-            || matches!(self, Self::Request { source, .. } if source.is_stream_not_found())
+        matches!(
+            self,
+            Self::NoSuchStream { .. } | Self::DeletedMeanwhile { .. }
+        ) || matches!(self, Self::Request { source, .. } if source.is_stream_not_found())
     }
 
     /// Whether the server gave a snapshot up for want of a consumer's state.

@@ -106,6 +106,11 @@ pub async fn plan_restore(
         messages,
         bytes,
     };
+    if backup.manifest.as_ref().is_some_and(|one| one.replaced) {
+        plan.remarks.push(String::from(
+            "it is no backup that anybody took: a restore saved what it replaced",
+        ));
+    }
     plan.choose_consumers(backup, options.reset_consumers);
     plan.choose_form(connection, backup, overrides);
     plan.look_at_the_name(connection, options.if_exists).await?;
@@ -117,7 +122,9 @@ pub async fn plan_restore(
     }
     plan.look_at_subjects(connection).await?;
     plan.look_at_limits(connection).await?;
-    plan.listen(connection).await;
+    if plan.action != Action::Taken {
+        plan.listen(connection).await;
+    }
     Ok(plan)
 }
 
@@ -248,6 +255,9 @@ impl RestorePlan {
                 // A request may be lost. It took its time: this is no busy loop.
                 Err(source @ RequestError::TimedOut { .. }) => {
                     if began.elapsed() >= ANSWERED_WITHIN {
+                        // Where nobody answers at all it is not for this stream.
+                        let asking = BackupError::request("asking what the account has");
+                        let _totals = connection.account_totals().await.map_err(asking)?;
                         let stream = self.stream.clone();
                         return Err(BackupError::Unanswered { stream, source });
                     }

@@ -1,6 +1,7 @@
 //! Replacing a stream: the old one is saved to disk and verified before it is deleted, and put back
 //! when the new one can't be restored.
 
+use std::fs;
 use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::restore::{IfExists, RestoreOptions, Work};
 use super::source::StreamBackup;
 use super::take::{BackupOptions, back_up_stream};
 use crate::jetstream::Connection;
-use crate::offline::{AccountLook, Staging};
+use crate::offline::{AccountLook, Staging, mark_replaced};
 
 /// A stream that was saved, to be deleted.
 pub(super) struct Replaced {
@@ -43,22 +44,29 @@ impl Replaced {
             "saving the stream {stream} that is there to {}",
             directory.display()
         ));
-        let how = BackupOptions {
-            replaced: true,
-            ..BackupOptions::default()
-        };
+        let how = BackupOptions::default();
         let taken = back_up_stream(connection, stream, &directory, how, Arc::new(())).await?;
-        let lacks = taken.lacks();
-        if !lacks.is_empty() {
+        let unsaved: Vec<_> = taken.unsaved_consumers().into_iter().collect();
+        if !unsaved.is_empty() {
+            fs::remove_dir_all(&directory).map_err(BackupError::io("removing", &directory))?;
             return Err(BackupError::Refused {
                 stream: stream.clone(),
                 reasons: format!(
-                    "the stream that is there can't be saved whole, and is not replaced: {}",
-                    lacks.join("; ")
+                    "the stream that is there can't be saved whole, and is not replaced: nobody leads \
+                     its consumers {}",
+                    unsaved.join(", ")
                 ),
             });
         }
         Ok(Self { directory })
+    }
+
+    /// Marks what is saved as what was replaced: no audit is to count on it. Returns where it is.
+    pub(super) fn mark(self, progress: &dyn Progress) -> PathBuf {
+        if let Err(error) = mark_replaced(&self.directory) {
+            progress.note(&format!("what was replaced could not be marked: {error}"));
+        }
+        self.directory
     }
 
     /// Puts the old stream back after a failure, which is returned.

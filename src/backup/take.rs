@@ -26,6 +26,9 @@ use crate::offline::{Manifest, Method, SavedConsumer, Staging};
 /// The pause before a snapshot is taken again; twice as long each time. With the retries that are
 /// made unless it is said they outlast an election, which takes up to nine seconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// A consumer that nobody has led for so long is not being elected: a node that is restarted is back by
+/// then.
+const SILENT_FOR: Duration = Duration::from_secs(30);
 /// It never becomes longer than this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -36,9 +39,6 @@ pub struct BackupOptions {
     pub snapshot: SnapshotOptions,
     /// How often a snapshot that failed is taken again.
     pub retries: u32,
-    /// Whether a restore takes it of the stream that it replaces: the manifest says so, and no
-    /// audit counts on it.
-    pub replaced: bool,
 }
 
 impl Default for BackupOptions {
@@ -46,7 +46,6 @@ impl Default for BackupOptions {
         Self {
             snapshot: SnapshotOptions::default(),
             retries: 5,
-            replaced: false,
         }
     }
 }
@@ -137,6 +136,7 @@ pub async fn back_up_stream(
     let mut pause = FIRST_PAUSE;
     let mut attempts = 1;
     let mut consumers = Consumers::InTheArchive;
+    let mut silent_since = None;
     loop {
         let staging = Staging::begin(target)?;
         let how = (options, consumers);
@@ -151,7 +151,25 @@ pub async fn back_up_stream(
                     elapsed: began.elapsed(),
                 });
             }
+            Err(BackupError::NoSuchStream { stream, .. }) if attempts > 1 => {
+                return Err(BackupError::DeletedMeanwhile { stream });
+            }
             Err(error) if !error.may_pass() => return Err(error),
+            Err(error)
+                if consumers == Consumers::InTheArchive
+                    && error.is_of_a_silent_consumer()
+                    && (attempts > options.retries
+                        || silent_since.get_or_insert_with(Instant::now).elapsed()
+                            > SILENT_FOR) =>
+            {
+                // No retry: something else is asked for.
+                progress.note(&format!(
+                    "{stream}: {error}; taking the archive without consumers, and saving those beside it \
+                     that answer"
+                ));
+                consumers = Consumers::BesideIt;
+                continue;
+            }
             Err(failure) if attempts > options.retries => {
                 return Err(match attempts {
                     1 => failure,
@@ -163,9 +181,7 @@ pub async fn back_up_stream(
             }
             Err(error) => {
                 progress.note(&format!("{stream}: {error}; taking it again"));
-                if error.is_of_a_silent_consumer() {
-                    consumers = Consumers::BesideItIfSilent;
-                } else if error.is_of_the_link() {
+                if error.is_of_the_link() {
                     options.snapshot = options.snapshot.smaller(connection);
                 }
             }
@@ -181,9 +197,8 @@ pub async fn back_up_stream(
 enum Consumers {
     /// By the server, in its archive.
     InTheArchive,
-    /// When one of them is silent, which fails every snapshot of 2.15 that has consumers: by us, those
-    /// that answer.
-    BesideItIfSilent,
+    /// By us, those that answer: one that nobody leads fails every snapshot of 2.15 that has consumers.
+    BesideIt,
 }
 
 /// Whether a stream can have that name.
@@ -208,14 +223,7 @@ async fn attempt(
     // In a cluster nobody answers when a stream that does not exist, or has no leader, is to be
     // saved: that is told before.
     let before = Before::look(connection, stream).await?;
-    if consumers == Consumers::BesideItIfSilent && !before.consumers.silent.is_empty() {
-        let silent = before.consumers.silent.join(", ");
-        progress.note(&format!(
-            "{stream}: consumers that nobody leads ({silent}): the archive is taken without consumers, and \
-             those that answer are saved beside it"
-        ));
-        options.no_consumers = true;
-    }
+    options.no_consumers |= consumers == Consumers::BesideIt;
     progress.phase("receiving", Some(before.info.state.bytes));
     let taken = save(connection, stream, &before, &staging, options, progress).await?;
     progress.phase("checking", None);
@@ -257,7 +265,6 @@ async fn attempt(
         removed_meanwhile,
         stream_created: before.info.created.clone(),
         without_consumers: how.snapshot.no_consumers,
-        replaced: how.replaced,
         method,
         server: connection.server_version(),
         taken_at: OffsetDateTime::now_utc()

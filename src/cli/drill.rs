@@ -38,7 +38,7 @@ pub enum Drill {
         /// Only those of this name, group (damage), promise (M3) or pattern ('nats-*')
         #[arg(value_name = "DRILL")]
         scenarios: Vec<String>,
-        /// Print an array of objects with name, promise and about
+        /// Print an array of objects with name, promise, group and about
         #[arg(long)]
         json: bool,
     },
@@ -51,7 +51,7 @@ pub enum Drill {
     },
     /// Read scenario files and say what is wrong with them; nothing is started
     Check {
-        /// Scenario files, or names of built-in drills
+        /// Scenario files, or built-in drills by name, group (damage), promise (M3) or pattern ('nats-*')
         #[arg(required = true)]
         scenarios: Vec<String>,
     },

@@ -154,7 +154,7 @@ pub enum Servers {
     },
     /// Download versions into the cache
     Fetch {
-        /// A version such as 2.12.8, or 2.12 for the newest of a series
+        /// A version such as 2.12.8, or 2.12 for the newest of that series that `servers list` shows
         #[arg(required = true)]
         versions: Vec<String>,
     },

@@ -84,7 +84,7 @@ pub struct Taking {
     /// Bytes under way at once, such as 1MiB [default: 16 MiB; servers before 2.12.5 decide for themselves]
     #[arg(long, value_name = "SIZE", value_parser = window_size)]
     pub window_size: Option<usize>,
-    /// Take a snapshot that fails so many times again, each time in smaller chunks
+    /// Take a snapshot that fails so many times again, in smaller chunks where that may help
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub retries: u8,
 }

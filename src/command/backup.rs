@@ -38,7 +38,7 @@ pub(super) async fn run(options: BackupStream) -> Outcome {
             manifest.stream,
             count(manifest.messages, "message"),
             manifest.last_sequence,
-            count(manifest.consumers.len() as u64, "consumer"),
+            count(taken.consumers().len() as u64, "consumer"),
             manifest.archive_bytes,
             taken.elapsed,
             taken.directory.display(),
@@ -61,7 +61,6 @@ pub(super) fn taking(taking: &Taking) -> BackupOptions {
             window_bytes: taking.window_size,
         },
         retries: u32::from(taking.retries),
-        replaced: false,
     }
 }
 

@@ -9,13 +9,14 @@ pub(super) fn run(scenarios: &[String]) -> Outcome {
     let catalog = Catalog::built_in()?;
     let mut wrong = None;
     for name in scenarios {
-        match catalog.find(name) {
-            Ok(source) => {
-                let scenario = &source.scenario;
-                let mut lines = vec![format!("{}: {}", scenario.name, scenario.about)];
-                let steps = scenario.steps.iter().enumerate();
-                lines.extend(steps.map(|(index, step)| format!("  {}. {step}", index + 1)));
-                ui::print(&lines.join("\n"))?;
+        match catalog.select(name) {
+            Ok(sources) => {
+                for scenario in sources.iter().map(|source| &source.scenario) {
+                    let mut lines = vec![format!("{}: {}", scenario.name, scenario.about)];
+                    let steps = scenario.steps.iter().enumerate();
+                    lines.extend(steps.map(|(index, step)| format!("  {}. {step}", index + 1)));
+                    ui::print(&lines.join("\n"))?;
+                }
             }
             Err(diagnostic) => {
                 // Every file is checked; the last fault becomes the command's own.

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use futures_util::StreamExt as _;
-use lifeboat_harness::{Runtime, ServerBinary, parse_version};
+use lifeboat_harness::{Runtime, ServerBinary, choose_version};
 use semver::Version;
 
 use super::drilling::{
@@ -190,7 +190,7 @@ fn nothing_to_run(out: &Path, earlier: Option<&Table>, metrics: ReportFiles) -> 
 
 /// Versions as typed, oldest first, each once.
 fn versions(texts: &[String]) -> Result<Vec<Version>, Failure> {
-    let parsed = texts.iter().map(|text| parse_version(text.trim()));
+    let parsed = texts.iter().map(|text| choose_version(text.trim()));
     let mut versions = parsed.collect::<Result<Vec<_>, _>>()?;
     versions.sort();
     versions.dedup();

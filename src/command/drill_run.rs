@@ -3,7 +3,7 @@
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::Outcome;
-use super::drilling::{Runner, applies, choose, exit_of, find_server, name_of_run};
+use super::drilling::{Runner, applies, choose, exit_of, find_server, is_runnable, name_of_run};
 use super::reports::{ReportFiles, Texts};
 use crate::cli::DrillRun;
 use crate::judge::RunRecord;
@@ -16,7 +16,12 @@ pub(super) async fn run(options: DrillRun) -> Outcome {
     let mut sources = choose(&options.scenarios, Source::is_core)?;
     let (server, runtime) = find_server(&options.server, &options.place).await?;
     ui::say(&format!("{server}: {}", server.path.display()));
-    sources.retain(|source| applies(&source.scenario, &server.version));
+    sources.retain(|source| {
+        let scenario = &source.scenario;
+        // What was named is tried, and says itself why it can't be; of many the others are run.
+        let is_named = options.scenarios.contains(&scenario.name) || !source.is_built_in();
+        applies(scenario, &server.version) && (is_named || is_runnable(scenario, runtime))
+    });
     // A report that can't be written is told of before hours of drills, not after.
     let reports = ReportFiles::create(&options.reports)?;
     let live = ui::can_draw(options.no_progress);

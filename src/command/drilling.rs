@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lifeboat_harness::{
-    BinaryError, ContainerEngine, Runtime, ServerBinary, ServerRequest, identify_image,
-    parse_version,
+    BinaryError, ContainerEngine, Runtime, ServerBinary, ServerRequest, choose_version,
+    identify_image, parse_version,
 };
 use semver::Version;
 
@@ -87,7 +87,10 @@ pub(super) fn choose(
     let mut chosen: Vec<Source> = Vec::new();
     for name in names {
         for source in catalog.select(name)? {
-            if chosen.iter().all(|other| other.path != source.path) {
+            let is_new = chosen
+                .iter()
+                .all(|other| (&other.path, &other.text) != (&source.path, &source.text));
+            if is_new {
                 chosen.push(source);
             }
         }
@@ -177,7 +180,9 @@ pub(super) async fn find_binary(choice: &ServerChoice) -> Result<ServerBinary, F
     request.path.clone_from(&choice.server);
     request.offline |= choice.offline;
     request.version = match &choice.server_version {
-        Some(text) => Some(parse_version(text)?),
+        // One binary is no series.
+        Some(text) if choice.server.is_some() => Some(parse_version(text)?),
+        Some(text) => Some(choose_version(text)?),
         None => None,
     };
     super::servers::locate(request).await

@@ -350,6 +350,7 @@ fn exit_of_backup(error: &BackupError) -> Exit {
         | BackupError::InUse { .. }
         | BackupError::StreamsExist { .. }
         | BackupError::AccountRefused { .. }
+        | BackupError::DeletedMeanwhile { .. }
         | BackupError::Refused { .. } => Exit::Refused,
         BackupError::Lost { .. } => Exit::Incomplete,
         BackupError::Archive(ArchiveError::Unsupported { .. }) => Exit::Unsupported,

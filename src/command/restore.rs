@@ -148,7 +148,7 @@ pub(super) fn plan_text(plan: &RestorePlan) -> String {
     let action = match plan.action {
         Action::Create => "would be restored",
         Action::Taken => {
-            "exists, and nothing would be done (--if-exists skip leaves it as it is, --if-exists \
+            "exists, and would not be touched (--if-exists skip leaves it as it is, --if-exists \
              replace puts the backup in its place)"
         }
         Action::Skip => "exists and would stay as it is",

@@ -64,6 +64,7 @@ fn dry_run(plan: &AccountPlan, json: bool) -> Outcome {
             "streams": streams,
             "lacks": plan.lacks,
             "remarks": plan.remarks,
+            "refused": plan.check().err().map(|error| error.to_string()),
         }))?
     } else {
         let mut lines: Vec<String> = plan.streams().map(plan_text).collect();
@@ -72,6 +73,9 @@ fn dry_run(plan: &AccountPlan, json: bool) -> Outcome {
         lines.join("\n")
     };
     ui::print(&text)?;
+    if let Err(error) = plan.check() {
+        ui::say(&format!("nothing would be restored: {error}"));
+    }
     let own = if plan.lacks.is_empty() {
         Exit::Done
     } else {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lifeboat_harness::{
     Cache, CachedServer, DEFAULT_VERSION, KNOWN_VERSIONS, ServerBinary, ServerRequest,
-    ServerSource, parse_version,
+    ServerSource, choose_version,
 };
 use semver::Version;
 use serde_json::{Value, json};
@@ -66,7 +66,7 @@ fn line(version: &Version, cached: Option<&CachedServer>) -> String {
 
 pub(super) async fn fetch(versions: &[String]) -> Outcome {
     // What is wrong with one of them is told before any is downloaded.
-    let versions = versions.iter().map(|text| parse_version(text));
+    let versions = versions.iter().map(|text| choose_version(text));
     let versions = versions.collect::<Result<Vec<_>, _>>()?;
     for version in versions {
         fetch_one(version).await?;

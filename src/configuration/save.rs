@@ -101,7 +101,10 @@ pub async fn save(
     if names.is_empty() && !all.is_empty() {
         let count = all.len();
         return Err(ConfigurationError::NothingToDo {
-            reason: format!("none of the account's {count} streams has a name that is asked for"),
+            reason: format!(
+                "none of the account's {count} streams has a name that is asked for{}",
+                options.names.meant(&all)
+            ),
         });
     }
     let mut saved = Saved {

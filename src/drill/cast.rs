@@ -88,11 +88,14 @@ impl Cast {
             .into_iter()
             .filter_map(|node| self.name(node))
             .collect();
-        // Who leads the meta group is something else besides, and counts where that was meant.
-        let by_role = typed.nodes().into_iter().zip(step.nodes());
-        for (_, node) in by_role.filter(|(typed, _)| typed.trim() == META_LEADER) {
-            self.roles.insert(node.clone(), String::from(META_LEADER));
-            said.extend(self.name(node));
+        // Who leads the meta group, or a consumer, is something else besides, and counts where that was
+        // meant.
+        for (typed, node) in typed.nodes().into_iter().zip(step.nodes()) {
+            let role = typed.trim();
+            if role == META_LEADER || role.starts_with("consumer ") {
+                self.roles.insert(node.clone(), role.to_owned());
+                said.extend(self.name(node));
+            }
         }
         said
     }
@@ -227,6 +230,20 @@ mod tests {
         assert_eq!(
             cast.renamed(&exact).text(),
             "pause = { node = \"was-n1-2\" }"
+        );
+    }
+
+    #[test]
+    fn a_consumers_node_is_one_where_it_was_meant() {
+        let mut cast = Cast::default();
+        let seen = seen("n1", "n2");
+        cast.look(&seen);
+        let typed = TypedStep::read("kill = { node = \"consumer billing of S\" }").unwrap();
+        let exact = TypedStep::read("kill = { node = \"n3\" }").unwrap();
+        let said = cast.introduce(&exact, &seen, &typed);
+        assert_eq!(
+            said.last().unwrap().step(),
+            "name_node = { node = \"consumer billing of S\", as = \"was-n3-2\" }"
         );
     }
 

@@ -1,7 +1,7 @@
 //! The load: publishers and consumers that run through every step and write down what they see.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,23 +13,27 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::clients::Clients;
 use super::watch::{Tally, Watcher};
-use crate::jetstream::{Connection, Delivery, OutgoingMessage, PullConsumer, RequestError};
+use crate::jetstream::{
+    Acknowledgement, Connection, Delivery, OutgoingMessage, PullConsumer, RequestError,
+};
 use crate::ledger::{AckOutcome, Event, Ledger, PublishOutcome};
 use crate::model::Digest;
 use crate::scenario::{Load, StreamSpec};
 
 /// How long a publish or an acknowledgement may take before its fate is unknown.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Publishes under way at once; when servers hang, the load waits instead of piling up.
 const IN_FLIGHT: usize = 256;
 /// Publishes under way at once in a step that publishes many.
-const BULK_IN_FLIGHT: usize = 64;
+pub(super) const BULK_IN_FLIGHT: usize = 64;
+/// So many of the first messages can be published again.
+pub(super) const MOST_AGAIN: usize = 10_000;
 /// Messages in one pull.
 const BATCH: usize = 100;
 /// How long a pull waits for messages.
 const PULL_FOR: Duration = Duration::from_millis(500);
 /// How long a consumer waits after trouble before it asks again.
-const AFTER_TROUBLE: Duration = Duration::from_millis(100);
+pub(super) const AFTER_TROUBLE: Duration = Duration::from_millis(100);
 
 /// What every task of the load needs.
 #[derive(Clone)]
@@ -61,6 +65,8 @@ pub(super) struct Publisher {
     counter: Arc<AtomicU64>,
     /// What became of this stream's messages alone.
     tally: Arc<Tally>,
+    /// The first messages that were acknowledged, by number.
+    first: Arc<Mutex<Vec<u64>>>,
 }
 
 /// The tasks of the load. Dropping it ends them.
@@ -81,6 +87,7 @@ impl Publisher {
             payload_bytes: load.payload_bytes,
             counter: Arc::default(),
             tally: Arc::default(),
+            first: Arc::default(),
         }
     }
 
@@ -108,6 +115,12 @@ impl Publisher {
         let answer = client.publish(&message, ANSWER_WITHIN).await;
         let outcome = outcome_of(answer);
         let acknowledged = matches!(outcome, PublishOutcome::Acknowledged { .. });
+        if acknowledged {
+            let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+            if first.len() < MOST_AGAIN {
+                first.push(number);
+            }
+        }
         for tally in [&self.tally, &self.recorder.tally] {
             match &outcome {
                 PublishOutcome::Acknowledged { .. } => tally.add_acknowledged(),
@@ -122,6 +135,17 @@ impl Publisher {
         });
         self.recorder.watcher.tally(&self.recorder.tally);
         acknowledged
+    }
+
+    /// The first messages that were acknowledged, so many at most, as they were sent.
+    pub(super) fn first(&self, count: usize) -> Vec<OutgoingMessage> {
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        let numbers = first.iter().take(count);
+        numbers.map(|number| self.message(*number).1).collect()
+    }
+
+    pub(super) fn clients(&self) -> &Clients {
+        &self.recorder.clients
     }
 
     fn message(&self, number: u64) -> (String, OutgoingMessage) {
@@ -229,9 +253,9 @@ impl Turns {
 }
 
 /// What may be concluded from an answer, or from its absence.
-fn outcome_of(answer: Result<u64, RequestError>) -> PublishOutcome {
+fn outcome_of(answer: Result<Acknowledgement, RequestError>) -> PublishOutcome {
     match answer {
-        Ok(sequence) => PublishOutcome::Acknowledged { sequence },
+        Ok(Acknowledgement { sequence, .. }) => PublishOutcome::Acknowledged { sequence },
         Err(error @ (RequestError::Refused { .. } | RequestError::NoResponders { .. })) => {
             PublishOutcome::Refused {
                 reason: error.to_string(),

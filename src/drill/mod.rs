@@ -1,6 +1,7 @@
 //! Runs one scenario on a cluster of its own: load, faults, recovery, and then the look at
 //! every replica that the judges need. Read [`run_drill`] first.
 
+mod again;
 mod backups;
 mod buckets;
 mod cast;

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use lifeboat_harness::Node;
 use lifeboat_harness::wait::{Probe, TimedOut, pause_for, until};
 
+use super::again::publish_again;
 use super::choice::{choose, choose_unnamed, members};
 use super::failure::{Failure, broken, by_harness, impossible};
+use super::load::MOST_AGAIN;
 use super::observe::{copies, live};
 use super::world::World;
 use super::{
@@ -14,7 +16,7 @@ use super::{
     transfers,
 };
 use crate::ledger::{Event, StepEnd};
-use crate::scenario::{DiskStep, NodeChoice, OperatorStep, Step};
+use crate::scenario::{Batch, DiskStep, NodeChoice, OperatorStep, Step};
 
 /// How long a step that publishes many messages may take.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(120);
@@ -96,7 +98,7 @@ fn refused(world: &World<'_>, outcome: Outcome) -> Outcome {
 
 async fn perform(world: &World<'_>, step: &Step) -> Outcome {
     match step {
-        Step::Publish { stream, messages } => publish(world, stream, *messages).await,
+        Step::Publish { stream, batch } => publish(world, stream, *batch).await,
         Step::Run { time } => run(*time).await,
         Step::Kill { node, alias, wipe } => faults::kill(world, node, alias, *wipe).await,
         Step::Stop { node, alias } => faults::stop(world, node, alias).await,
@@ -223,10 +225,15 @@ async fn operate(world: &World<'_>, step: &OperatorStep) -> Outcome {
     }
 }
 
-async fn publish(world: &World<'_>, stream: &str, messages: u64) -> Outcome {
+async fn publish(world: &World<'_>, stream: &str, batch: Batch) -> Outcome {
     let Some(publisher) = world.publisher(stream) else {
         return Err(impossible(format!("nobody publishes to {stream}")));
     };
+    let Batch { messages, again } = batch;
+    if again {
+        let messages = usize::try_from(messages).unwrap_or(MOST_AGAIN);
+        return publish_again(world, publisher, messages, PUBLISHED_WITHIN).await;
+    }
     let acknowledged = publisher.publish_many(messages, PUBLISHED_WITHIN).await;
     if acknowledged == messages {
         return Ok(());

@@ -31,7 +31,7 @@ pub use error::{RequestError, Result};
 pub use listing::{SilentStream, StreamListing};
 pub use messages::read_messages;
 pub use presence::Presence;
-pub use publish::OutgoingMessage;
+pub use publish::{Acknowledgement, OutgoingMessage};
 pub use restore::{RestoreTransfer, RestoreTuning};
 pub use settings::{ConnectSettings, Login, Tls};
 pub use snapshot::{Snapshot, SnapshotOptions};

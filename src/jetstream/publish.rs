@@ -20,18 +20,29 @@ pub struct OutgoingMessage {
     pub payload: Bytes,
 }
 
-#[derive(Deserialize)]
-struct Acknowledgement {
-    seq: u64,
+/// What a stream answers to a message that it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Acknowledgement {
+    /// Its sequence.
+    #[serde(rename = "seq")]
+    pub sequence: u64,
+    /// Whether it had it before: a message with the same `Nats-Msg-Id` within the stream's
+    /// `duplicate_window`.
+    #[serde(default)]
+    pub duplicate: bool,
 }
 
 impl Connection {
-    /// Publishes a message to whichever stream takes its subject; returns its sequence there.
+    /// Publishes a message to whichever stream takes its subject.
     ///
     /// # Errors
     /// `Refused` and `NoResponders` mean that it was not stored; anything else that it may
     /// have been.
-    pub async fn publish(&self, message: &OutgoingMessage, within: Duration) -> Result<u64> {
+    pub async fn publish(
+        &self,
+        message: &OutgoingMessage,
+        within: Duration,
+    ) -> Result<Acknowledgement> {
         let mut headers = HeaderMap::new();
         for (name, value) in &message.headers {
             let unsendable = |error: String| RequestError::unreadable(&message.subject, &error);
@@ -47,8 +58,7 @@ impl Connection {
         let answer = self
             .ask(&message.subject, Some(headers), payload, within)
             .await?;
-        let acknowledgement: Acknowledgement = decode(&message.subject, &answer)?;
-        Ok(acknowledgement.seq)
+        decode(&message.subject, &answer)
     }
 }
 

@@ -1,8 +1,13 @@
 //! Our own record of a backup, written last: with it a backup is whole, without it nothing is proven.
 
+use std::fs;
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
-use crate::archive::{Consumer, Form, Survey};
+use super::error::{OfflineError, Result};
+use super::staging::replace_json;
+use crate::archive::{BackupLayout, Consumer, Form, Survey};
 use crate::model::ConsumerPosition;
 
 /// The version of this file's format that we write.
@@ -30,7 +35,8 @@ pub struct Manifest {
     /// Its consumers and where they stand.
     pub consumers: Vec<ConsumerPosition>,
     /// Consumers that the stream had and the archive lacks: servers to 2.14 leave out those
-    /// whose only replica is on another node than the stream's leader, or in memory.
+    /// whose only replica is on another node than the stream's leader, or in memory; and all are left
+    /// out where 2.15 saves none, for nobody leads one of them.
     #[serde(default)]
     pub missing_consumers: Vec<String>,
     /// SHA-256 of the file with the consumers that were saved beside the archive, in hexadecimal;
@@ -112,6 +118,22 @@ impl Manifest {
             .as_ref()
             .is_none_or(|origin| origin.sealed)
     }
+}
+
+/// Marks the backup in a directory as what a restore replaced.
+///
+/// # Errors
+/// When its manifest can't be read or written.
+pub fn mark_replaced(directory: &Path) -> Result<()> {
+    let path = BackupLayout::at(directory).manifest();
+    let text = fs::read(&path).map_err(OfflineError::io("reading", &path))?;
+    let manifest: Manifest = serde_json::from_slice(&text)
+        .map_err(|error| OfflineError::io("reading", &path)(error.into()))?;
+    let marked = Manifest {
+        replaced: true,
+        ..manifest
+    };
+    replace_json(&path, &marked)
 }
 
 /// How a backup was taken.

@@ -28,7 +28,7 @@ pub use filter::{Filter, SubjectPattern};
 pub use info::{Info, inspect};
 pub use info_account::{AccountInfo, inspect_account};
 pub use look::{Look, Metadata};
-pub use manifest::{Manifest, Method, Origin};
+pub use manifest::{Manifest, Method, Origin, mark_replaced};
 pub use messages::{ReadMessages, read_messages};
 pub use saved_consumers::{SavedConsumer, Why};
 pub use verify::{Report, Verdict, verify};

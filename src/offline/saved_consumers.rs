@@ -15,7 +15,7 @@ use crate::model::{ConsumerPosition, SequencePair};
 #[serde(rename_all = "kebab-case")]
 pub enum Why {
     /// The archive does not have it: servers to 2.14 leave out what the stream's leader does not
-    /// keep in files itself.
+    /// keep in files itself, and those of 2.15 save no consumer where nobody leads one of them.
     LeftOut,
     /// The archive has it further back: clusters of 2.15 save a consumer at its ack floor when
     /// acknowledgements are outstanding.
@@ -108,7 +108,10 @@ impl SavedConsumer {
                 Self::explanation,
             )
         };
-        missing.iter().map(explain).collect()
+        // What nobody saved comes first.
+        let is_saved = |name: &&String| saved.iter().any(|one| one.name == **name);
+        let (kept, gone): (Vec<_>, Vec<_>) = missing.iter().partition(is_saved);
+        gone.into_iter().chain(kept).map(explain).collect()
     }
 
     /// What happened to it, and what that means, in a sentence.
@@ -116,7 +119,7 @@ impl SavedConsumer {
         let name = &self.name;
         match self.why {
             Why::LeftOut => format!(
-                "the server left consumer {name} out of the archive; it was saved beside it, at {}",
+                "consumer {name} was left out of the archive; it was saved beside it, at {}",
                 self.ack_floor.stream
             ),
             Why::RolledBack => format!(

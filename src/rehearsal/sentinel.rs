@@ -153,7 +153,7 @@ pub(super) async fn publish(
             return unacknowledged(connection, stream, &message).await;
         }
         match connection.publish(&message, ANSWER_WITHIN).await {
-            Ok(sequence) => Probe::Ready(Ok(sequence)),
+            Ok(acknowledged) => Probe::Ready(Ok(acknowledged.sequence)),
             Err(error) if is_full(&error) => Probe::Ready(Err(error.to_string())),
             Err(error) => Probe::Pending(error.to_string()),
         }

@@ -34,6 +34,14 @@ impl Source {
         self.path.starts_with(CORE)
     }
 
+    /// Whether it came with the program.
+    pub fn is_built_in(&self) -> bool {
+        let path = self.path.to_string_lossy();
+        BUILT_IN
+            .iter()
+            .any(|(own, text)| *own == path && *text == self.text)
+    }
+
     /// The group it belongs to: the directory that its file is in.
     pub fn group(&self) -> &str {
         let directory = self.path.parent().and_then(Path::file_name);
@@ -115,7 +123,10 @@ impl Catalog {
         let meant = self.sources.iter().filter(|known| known.is_meant_by(text));
         let meant: Vec<_> = meant.cloned().collect();
         if meant.is_empty() {
-            return Ok(vec![self.find(text)?]);
+            return Ok(vec![self.look_for(
+                text,
+                "neither a scenario, a group, a promise nor a file",
+            )?]);
         }
         Ok(meant)
     }
@@ -129,6 +140,11 @@ impl Catalog {
     /// # Errors
     /// A [`Diagnostic`] that says what there is.
     pub fn find(&self, name_or_file: &str) -> Result<Source, Diagnostic> {
+        self.look_for(name_or_file, "neither a scenario nor a file")
+    }
+
+    /// The same; `else_it_is` says what the name is when it is none.
+    fn look_for(&self, name_or_file: &str, else_it_is: &str) -> Result<Source, Diagnostic> {
         if let Some(source) = self
             .sources
             .iter()
@@ -141,17 +157,14 @@ impl Catalog {
         if is_file {
             return read(path);
         }
-        let names: Vec<_> = self
-            .sources
-            .iter()
-            .map(|source| source.scenario.name.as_str())
-            .collect();
+        let sources = self.sources.iter();
+        let names = sources.flat_map(|source| [source.scenario.name.as_str(), source.group()]);
+        let names: Vec<_> = names.collect();
         Err(Diagnostic {
             path: path.to_owned(),
             position: None,
             message: format!(
-                "neither a scenario, a group, a promise nor a file; `lifeboat drill list` shows what there \
-                 is{}",
+                "{else_it_is}; `lifeboat drill list` shows what there is{}",
                 meant(name_or_file, &names)
             ),
         })

@@ -554,6 +554,14 @@ lost = "nothing"
                 String::from("extract = { node = \"n1\", backup = \"b\" }"),
                 "no earlier step makes a backup `b`",
             ),
+            (
+                String::from("start = { node = \"consumer billing of ORDERS\" }"),
+                "ORDERS has no consumer `billing`",
+            ),
+            (
+                String::from("backup = { stream = \"ORDERS\", as = \"b\", lacks = [\"billing\"] }"),
+                "ORDERS has no consumer `billing`",
+            ),
         ] {
             let message = fault(VICTIM, &step);
             let is_placed = message.contains("x.toml:10:") || message.contains("x.toml:12:");
@@ -716,6 +724,21 @@ lost = "nothing"
                 "replicas = 3\n",
                 stream("max_msgs = \"many\""),
                 "`max_msgs` is a number",
+            ),
+            (
+                "replicas = 3\n",
+                stream("duplicate_window = \"10s\""),
+                "`duplicate_window` is a number of nanoseconds",
+            ),
+            (
+                "replicas = 3\n",
+                String::from("replicas = 3\nconsumer_replicas = 1\n"),
+                "x.toml:9:21: the stream has no consumers",
+            ),
+            (
+                "replicas = 3\n",
+                String::from("replicas = 3\nconsumers = [\"billing\"]\nconsumer_replicas = 4\n"),
+                "4 replicas of a consumer; expected 1 to 3",
             ),
             (
                 "replicas = 3\n",

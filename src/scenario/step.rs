@@ -51,6 +51,26 @@ impl fmt::Display for NodeChoice {
     }
 }
 
+/// Messages that a step publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Batch {
+    /// How many.
+    pub messages: u64,
+    /// Whether they are those that were acknowledged first, which the stream has.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
+}
+
+impl fmt::Display for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let messages = self.messages;
+        match self.again {
+            false => write!(f, "{messages} messages"),
+            true => write!(f, "the first {messages} messages again"),
+        }
+    }
+}
+
 /// Which part of the network a step is about: that between two sets of nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NetworkPart {
@@ -136,7 +156,11 @@ impl fmt::Display for RestoreChanges {
 #[expect(missing_docs, reason = "the fields say what they are, as in the file")]
 pub enum Step {
     /// Publish so many messages, beside the load, and have each acknowledged.
-    Publish { stream: String, messages: u64 },
+    Publish {
+        stream: String,
+        #[serde(flatten)]
+        batch: Batch,
+    },
     /// Let the load run.
     Run { time: Duration },
     /// End a server at once, and perhaps remove its disk.

@@ -27,9 +27,7 @@ impl Ways {
 impl Step {
     fn tell(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Publish { stream, messages } => {
-                write!(f, "publish {messages} messages to {stream}")
-            }
+            Self::Publish { stream, batch } => write!(f, "publish {batch} to {stream}"),
             Self::Run { time } => write!(f, "let the load run for {time:?}"),
             Self::Kill {
                 node, wipe: false, ..

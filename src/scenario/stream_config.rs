@@ -61,7 +61,9 @@ const WORDS: [(&str, &[&str]); 4] = [
     ("retention", &["limits", "interest", "workqueue"]),
     ("storage", &["file", "memory"]),
 ];
-const NUMBERS: [&str; 4] = ["max_age", "max_bytes", "max_msgs", "max_msgs_per_subject"];
+const NUMBERS: [&str; 3] = ["max_bytes", "max_msgs", "max_msgs_per_subject"];
+/// The same, in nanoseconds.
+const TIMES: [&str; 2] = ["duplicate_window", "max_age"];
 
 /// Where fields are set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +129,10 @@ impl Resolver<'_> {
             format!("`{name}` is one of {known}{}", meant(word, words))
         } else if NUMBERS.contains(&name) && !value.is_i64() {
             format!("`{name}` is a number")
+        } else if TIMES.contains(&name) && !value.is_i64() {
+            format!(
+                "`{name}` is a number of nanoseconds, as servers take it: 10s are 10_000_000_000"
+            )
         } else {
             return Ok(());
         };

@@ -85,6 +85,8 @@ pub(super) enum Step {
 pub(super) struct Publish {
     pub(super) stream: Spanned<String>,
     pub(super) messages: Spanned<i64>,
+    #[serde(default)]
+    pub(super) again: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -64,7 +64,6 @@ async fn take_backups(version: &str, count: usize) -> usize {
             ..SnapshotOptions::default()
         },
         retries: 20,
-        replaced: false,
     };
     let mut lost = 0;
     for number in 0..count {

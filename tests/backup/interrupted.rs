@@ -125,7 +125,7 @@ async fn a_backup_whose_stream_is_deleted_fails_and_leaves_nothing() {
     world.remove(STREAM).await;
     let error = taking.await.unwrap_err();
     assert!(
-        matches!(&error, BackupError::Request { source, .. } if source.is_stream_not_found()),
+        matches!(&error, BackupError::DeletedMeanwhile { .. }),
         "{error:?}"
     );
     assert_eq!(entries(world.directory.path()), [""; 0]);

@@ -126,7 +126,8 @@ async fn a_consumer_that_nobody_leads_keeps_nothing_else_from_being_saved() {
     let holder = single.leader().await.unwrap().unwrap();
     world.cluster.node(&holder).kill().await.unwrap();
     let target = world.path("backup");
-    let called = world.call_backup(STREAM, &target).expect_code(12);
+    let backup = ["backup", "stream", STREAM, text(&target), "--retries", "0"];
+    let called = world.call(&backup).expect_code(12);
     let said = "consumer single has no leader";
     assert!(called.stderr.contains(said), "{}", called.stderr);
     let manifest = read_json(&target.join("lifeboat.json"));

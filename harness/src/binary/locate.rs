@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::cache::Cache;
-use super::{DEFAULT_VERSION, parse_version, wheel};
+use super::{DEFAULT_VERSION, choose_version, parse_version, wheel};
 use crate::error::BinaryError;
 
 /// Where a binary came from.
@@ -74,7 +74,7 @@ impl ServerRequest {
         Ok(Self {
             path: set("LIFEBOAT_SERVER").map(PathBuf::from),
             version: set("LIFEBOAT_SERVER_VERSION")
-                .map(|text| parse_version(&text.to_string_lossy()))
+                .map(|text| choose_version(&text.to_string_lossy()))
                 .transpose()?,
             offline: set("LIFEBOAT_OFFLINE").is_some_and(|value| value != OsStr::new("0")),
             cache: set("LIFEBOAT_CACHE").map(PathBuf::from),

@@ -51,26 +51,38 @@ pub const KNOWN_VERSIONS: &[Version] = &[
     Version::new(2, 15, 1),
 ];
 
-/// Reads a version as people write it, with or without a leading `v`. Without its last part it is the
-/// newest of those in [`KNOWN_VERSIONS`].
+/// Reads a version as people write it, with or without a leading `v`.
 ///
 /// # Errors
-/// [`BinaryError::BadVersion`] when it is no version number, or none of that series is known.
+/// [`BinaryError::BadVersion`] when it is no version number.
 ///
 /// ```
-/// assert_eq!(lifeboat_harness::parse_version("2.12").unwrap().patch, 8);
 /// assert_eq!(lifeboat_harness::parse_version("v2.12.8").unwrap().minor, 12);
 /// assert!(lifeboat_harness::parse_version("latest").is_err());
 /// ```
 pub fn parse_version(text: &str) -> Result<Version, BinaryError> {
     let text = text.trim();
-    let number = text.strip_prefix('v').unwrap_or(text);
-    if let Ok(version) = Version::parse(number) {
-        return Ok(version);
-    }
-    newest_of(number).ok_or_else(|| BinaryError::BadVersion {
+    Version::parse(number(text)).map_err(|_| BinaryError::BadVersion {
         text: text.to_owned(),
     })
+}
+
+/// Reads a version, or a series such as `2.12`, of which the newest in [`KNOWN_VERSIONS`] is meant: for whoever
+/// chooses now, not for what is to mean the same later.
+///
+/// # Errors
+/// [`BinaryError::BadVersion`] when it is neither, or no version of that series is known.
+///
+/// ```
+/// assert_eq!(lifeboat_harness::choose_version("2.10").unwrap().to_string(), "2.10.26");
+/// assert!(lifeboat_harness::choose_version("2.99").is_err());
+/// ```
+pub fn choose_version(text: &str) -> Result<Version, BinaryError> {
+    parse_version(text).or_else(|error| newest_of(number(text.trim())).ok_or(error))
+}
+
+fn number(text: &str) -> &str {
+    text.strip_prefix('v').unwrap_or(text)
 }
 
 /// The newest version that is known of a series such as `2.12`.
