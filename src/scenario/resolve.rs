@@ -697,6 +697,30 @@ lost = "nothing"
     }
 
     #[test]
+    fn times_and_consumers_replicas_are_pointed_at() {
+        for (from, to, expected) in [
+            (
+                "replicas = 3\n",
+                String::from("replicas = 3\nconfig = { duplicate_window = \"10s\" }\n"),
+                "`duplicate_window` is a number of nanoseconds",
+            ),
+            (
+                "replicas = 3\n",
+                String::from("replicas = 3\nconsumer_replicas = 1\n"),
+                "x.toml:9:21: the stream has no consumers",
+            ),
+            (
+                "replicas = 3\n",
+                String::from("replicas = 3\nconsumers = [\"billing\"]\nconsumer_replicas = 4\n"),
+                "4 replicas of a consumer; expected 1 to 3",
+            ),
+        ] {
+            let message = fault(from, &to);
+            assert!(message.contains(expected), "{to}: {message}");
+        }
+    }
+
+    #[test]
     fn faults_of_the_cluster_and_of_configurations_are_pointed_at() {
         let stream = |config: &str| format!("replicas = 3\nconfig = {{ {config} }}\n");
         for (from, to, expected) in [
@@ -724,21 +748,6 @@ lost = "nothing"
                 "replicas = 3\n",
                 stream("max_msgs = \"many\""),
                 "`max_msgs` is a number",
-            ),
-            (
-                "replicas = 3\n",
-                stream("duplicate_window = \"10s\""),
-                "`duplicate_window` is a number of nanoseconds",
-            ),
-            (
-                "replicas = 3\n",
-                String::from("replicas = 3\nconsumer_replicas = 1\n"),
-                "x.toml:9:21: the stream has no consumers",
-            ),
-            (
-                "replicas = 3\n",
-                String::from("replicas = 3\nconsumers = [\"billing\"]\nconsumer_replicas = 4\n"),
-                "4 replicas of a consumer; expected 1 to 3",
             ),
             (
                 "replicas = 3\n",
