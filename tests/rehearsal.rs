@@ -380,7 +380,8 @@ async fn a_live_system_is_read_and_its_recovery_point_told() {
     world.create("OTHER", 1, &json!({})).await;
     let before = world.picture(STREAM).await;
     let lifeboat = Lifeboat::new();
-    let kept = lifeboat.home.path().join("kept");
+    let nights = lifeboat.home.path().join("nights");
+    let kept = nights.join("kept");
     let mut arguments = vec!["drill", "live", STREAM, "--json", "--no-progress", "--keep"];
     arguments.push(kept.to_str().unwrap());
     let connect = world.connect_arguments();
@@ -399,6 +400,10 @@ async fn a_live_system_is_read_and_its_recovery_point_told() {
     assert!(point["age_seconds"].as_f64().unwrap() > 0.0, "{point}");
     assert_eq!(world.picture(STREAM).await, before, "it was only read");
     assert!(kept.join(STREAM).join("lifeboat.json").exists());
+    // What holds backups is none, and tells which is the newest.
+    let stderr = rehearse(&lifeboat, &nights, &[]).expect_code(13).stderr;
+    let newest = format!("the newest backup below it is {}", kept.display());
+    assert!(stderr.contains(&newest), "{stderr}");
     // Without --keep the backup goes with a rehearsal that held.
     let mut arguments = vec!["drill", "live", "OTHER", "--no-progress"];
     arguments.extend(connect.iter().map(String::as_str));

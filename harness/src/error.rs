@@ -208,6 +208,16 @@ pub enum BinaryError {
         text: String,
     },
 
+    /// Neither a version number, nor a series of which one is known.
+    #[error(
+        "`{text}` is not a server version; expected something like 2.15.1, or 2.15 for the newest of a series \
+         that `lifeboat servers list` shows"
+    )]
+    UnknownVersion {
+        /// What was given.
+        text: String,
+    },
+
     /// The cache directory can't be used.
     #[error("{what}: {source}")]
     Cache {

@@ -17,7 +17,8 @@ use super::Progress;
 use super::account_place::Place;
 use super::error::{BackupError, Result};
 use super::restore::RestoreSummary;
-use super::take::{BackupOptions, BackupSummary, back_up_stream};
+use super::take::{BackupSummary, back_up_stream};
+use super::tries::BackupOptions;
 use crate::archive::is_name;
 use crate::jetstream::{AccountTotals, Connection};
 use crate::model::NameFilter;
@@ -310,13 +311,8 @@ async fn one_stream(
         let look = Look::at(path)?;
         match &look.manifest {
             Some(manifest) if is_same(connection, name, manifest, options).await? => {
-                // What somebody may rely on already stays as it is.
-                if is_new && has_found_its_voice(connection, name, &look, manifest).await {
-                    fs::remove_dir_all(path).map_err(BackupError::io("removing", path))?;
-                } else {
-                    let lacks = look.missing_consumers();
-                    return Ok(Outcome::Kept(Box::new(manifest.clone()), lacks));
-                }
+                let lacks = look.missing_consumers();
+                return Ok(Outcome::Kept(Box::new(manifest.clone()), lacks));
             }
             // Of another stream of that name, or without its consumers: not wanted, where it is no
             // part of a backup that somebody may rely on yet.
@@ -350,25 +346,6 @@ async fn is_same(
     };
     let has_enough = !manifest.without_consumers || options.stream.snapshot.no_consumers;
     Ok(has_enough && created.is_some() && created == manifest.stream_created)
-}
-
-/// Whether a consumer of which nothing was saved, for nobody led it, answers by now.
-async fn has_found_its_voice(
-    connection: &Connection,
-    stream: &str,
-    look: &Look,
-    manifest: &Manifest,
-) -> bool {
-    let saved = |name: &str| look.saved_consumers.iter().any(|one| one.name == name);
-    let unsaved = manifest.missing_consumers.iter();
-    let mut unsaved = unsaved.filter(|name| !saved(name)).peekable();
-    if unsaved.peek().is_none() {
-        return false;
-    }
-    match connection.list_consumers(stream).await {
-        Ok(list) => unsaved.any(|name| list.infos.iter().any(|info| info.name == *name)),
-        Err(_) => false,
-    }
 }
 
 fn recorded(manifest: &Manifest, lacks: Vec<String>) -> StreamRecord {

@@ -25,6 +25,7 @@ mod restore_account;
 mod sending;
 mod source;
 mod take;
+mod tries;
 
 pub use account::{AccountOptions, AccountProgress, AccountSummary, back_up_account};
 pub use error::{BackupError, Result};
@@ -37,7 +38,8 @@ pub use restore_account::{
     AccountPlan, AccountRestoreOptions, AccountRestoreSummary, plan_account, restore_account,
 };
 pub use source::StreamBackup;
-pub use take::{BackupOptions, BackupSummary, back_up_stream};
+pub use take::{BackupSummary, back_up_stream};
+pub use tries::BackupOptions;
 
 /// Told how far a transfer is, as it goes. Called often: it must be quick.
 pub trait Progress: Send + Sync {

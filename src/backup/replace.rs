@@ -15,7 +15,8 @@ use super::outgoing::Outgoing;
 use super::plan::{RestorePlan, plan_restore};
 use super::restore::{IfExists, RestoreOptions, Work};
 use super::source::StreamBackup;
-use super::take::{BackupOptions, back_up_stream};
+use super::take::back_up_stream;
+use super::tries::BackupOptions;
 use crate::jetstream::Connection;
 use crate::offline::{AccountLook, Staging, mark_replaced};
 
@@ -58,15 +59,9 @@ impl Replaced {
                 ),
             });
         }
+        // Before it is deleted: whatever happens then, no audit counts on a stream that was not to stay.
+        mark_replaced(&directory, true)?;
         Ok(Self { directory })
-    }
-
-    /// Marks what is saved as what was replaced: no audit is to count on it. Returns where it is.
-    pub(super) fn mark(self, progress: &dyn Progress) -> PathBuf {
-        if let Err(error) = mark_replaced(&self.directory) {
-            progress.note(&format!("what was replaced could not be marked: {error}"));
-        }
-        self.directory
     }
 
     /// Puts the old stream back after a failure, which is returned.
@@ -89,14 +84,17 @@ impl Replaced {
             };
         }
         progress.note(&format!("{failure}; putting the old stream back"));
-        let returned = self.restore(connection, options, progress).await;
+        let returned = match self.restore(connection, options, progress).await {
+            Ok(()) => match mark_replaced(&self.directory, false) {
+                Ok(()) => String::from("is back"),
+                Err(error) => format!("is back, and what is saved of it stays marked: {error}"),
+            },
+            Err(error) => format!("could not be put back: {error}"),
+        };
         BackupError::NotReplaced {
             failure: Box::new(failure),
             directory: self.directory,
-            returned: match returned {
-                Ok(()) => String::from("is back"),
-                Err(error) => format!("could not be put back: {error}"),
-            },
+            returned,
         }
     }
 

@@ -263,7 +263,7 @@ impl Work<'_> {
                 let (outgoing, replaced) = unless(stop.clone(), saving).await?;
                 remove_stream(connection, &plan.stream, REMOVED_WITHIN).await?;
                 match self.put(outgoing, stop).await {
-                    Ok(compared) => Ok((compared, Some(replaced.mark(progress)))),
+                    Ok(compared) => Ok((compared, Some(replaced.directory))),
                     Err(error) => Err(replaced
                         .put_back(connection, error, options, progress)
                         .await),

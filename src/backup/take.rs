@@ -18,37 +18,11 @@ use super::complete;
 use super::error::{BackupError, Result};
 use super::read_out::read_out;
 use super::receive::{Received, receive};
+use super::tries::{BackupOptions, Consumers, Tries};
 use crate::archive::{ArchiveError, BackupLayout, CONSUMERS_FILE, MANIFEST_FILE, is_name};
 use crate::jetstream::{Connection, SnapshotOptions, StreamState};
 use crate::model::ConsumerPosition;
 use crate::offline::{Manifest, Method, SavedConsumer, Staging};
-
-/// The pause before a snapshot is taken again; twice as long each time. With the retries that are
-/// made unless it is said they outlast an election, which takes up to nine seconds.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// A consumer that nobody has led for so long is not being elected: a node that is restarted is back by
-/// then.
-const SILENT_FOR: Duration = Duration::from_secs(30);
-/// It never becomes longer than this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-
-/// How to take a backup.
-#[derive(Debug, Clone, Copy)]
-pub struct BackupOptions {
-    /// What is asked of the server.
-    pub snapshot: SnapshotOptions,
-    /// How often a snapshot that failed is taken again.
-    pub retries: u32,
-}
-
-impl Default for BackupOptions {
-    fn default() -> Self {
-        Self {
-            snapshot: SnapshotOptions::default(),
-            retries: 5,
-        }
-    }
-}
 
 /// A backup that was taken.
 #[derive(Debug, Clone)]
@@ -132,73 +106,41 @@ pub async fn back_up_stream(
     // Before anything is asked, so that a mistake costs nothing.
     check_name(stream)?;
     Staging::check_free(target)?;
-    let mut options = options;
-    let mut pause = FIRST_PAUSE;
-    let mut attempts = 1;
-    let mut consumers = Consumers::InTheArchive;
-    let mut silent_since = None;
+    let mut tries = Tries::begin(options);
+    let mut was_seen = false;
     loop {
+        tries.attempts += 1;
         let staging = Staging::begin(target)?;
-        let how = (options, consumers);
-        match attempt(connection, stream, staging, how, &progress).await {
+        match attempt(
+            connection,
+            stream,
+            staging,
+            &tries,
+            &progress,
+            &mut was_seen,
+        )
+        .await
+        {
             Ok(taken) => {
                 return Ok(BackupSummary {
                     directory: target.to_owned(),
                     manifest: taken.manifest,
                     saved_consumers: taken.saved_consumers,
                     decoded_bytes: taken.decoded_bytes,
-                    attempts,
+                    attempts: tries.attempts,
                     elapsed: began.elapsed(),
                 });
             }
-            Err(BackupError::NoSuchStream { stream, .. }) if attempts > 1 => {
+            Err(BackupError::NoSuchStream { stream, .. }) if was_seen => {
                 return Err(BackupError::DeletedMeanwhile { stream });
             }
             Err(error) if !error.may_pass() => return Err(error),
-            Err(error)
-                if consumers == Consumers::InTheArchive
-                    && error.is_of_a_silent_consumer()
-                    && (attempts > options.retries
-                        || silent_since.get_or_insert_with(Instant::now).elapsed()
-                            > SILENT_FOR) =>
-            {
-                // No retry: something else is asked for.
-                progress.note(&format!(
-                    "{stream}: {error}; taking the archive without consumers, and saving those beside it \
-                     that answer"
-                ));
-                consumers = Consumers::BesideIt;
-                continue;
-            }
-            Err(failure) if attempts > options.retries => {
-                return Err(match attempts {
-                    1 => failure,
-                    _ => BackupError::GaveUp {
-                        attempts,
-                        failure: Box::new(failure),
-                    },
-                });
-            }
             Err(error) => {
-                progress.note(&format!("{stream}: {error}; taking it again"));
-                if error.is_of_the_link() {
-                    options.snapshot = options.snapshot.smaller(connection);
-                }
+                let pause = tries.after(error, connection, stream, &*progress)?;
+                pause_for(pause).await;
             }
         }
-        pause_for(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-        attempts += 1;
     }
-}
-
-/// Where consumers are saved.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Consumers {
-    /// By the server, in its archive.
-    InTheArchive,
-    /// By us, those that answer: one that nobody leads fails every snapshot of 2.15 that has consumers.
-    BesideIt,
 }
 
 /// Whether a stream can have that name.
@@ -216,14 +158,16 @@ async fn attempt(
     connection: &Connection,
     stream: &str,
     staging: Staging,
-    (how, consumers): (BackupOptions, Consumers),
+    tries: &Tries,
     progress: &Arc<dyn Progress>,
+    was_seen: &mut bool,
 ) -> Result<Sealed> {
-    let mut options = how.snapshot;
+    let mut options = tries.options.snapshot;
     // In a cluster nobody answers when a stream that does not exist, or has no leader, is to be
     // saved: that is told before.
     let before = Before::look(connection, stream).await?;
-    options.no_consumers |= consumers == Consumers::BesideIt;
+    *was_seen = true;
+    options.no_consumers |= tries.consumers == Consumers::BesideIt;
     progress.phase("receiving", Some(before.info.state.bytes));
     let taken = save(connection, stream, &before, &staging, options, progress).await?;
     progress.phase("checking", None);
@@ -241,7 +185,7 @@ async fn attempt(
         });
     }
     let removed_meanwhile = complete::check(connection, stream, &figures, &received.survey).await?;
-    let difference = if how.snapshot.no_consumers {
+    let difference = if tries.options.snapshot.no_consumers {
         Difference::default()
     } else {
         let names = connection
@@ -264,7 +208,7 @@ async fn attempt(
         saved_consumers_sha256,
         removed_meanwhile,
         stream_created: before.info.created.clone(),
-        without_consumers: how.snapshot.no_consumers,
+        without_consumers: tries.options.snapshot.no_consumers,
         method,
         server: connection.server_version(),
         taken_at: OffsetDateTime::now_utc()

@@ -85,6 +85,9 @@ pub struct Taking {
     #[arg(long, value_name = "SIZE", value_parser = window_size)]
     pub window_size: Option<usize>,
     /// Take a snapshot that fails so many times again, in smaller chunks where that may help
+    ///
+    /// A consumer that nobody leads fails every snapshot of clusters of 2.15: when retries are used up, or
+    /// after half a minute, everything but that consumer is saved.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub retries: u8,
 }

@@ -49,10 +49,8 @@ fn not_one(directory: &Path, error: RehearsalError) -> Failure {
 fn newest_below(directory: &Path) -> Option<PathBuf> {
     let found = find_backups(&[directory.to_owned()]).ok()?;
     let newest = found.newest.into_values().max_by_key(|one| one.taken_at)?;
-    let account = newest
-        .path
-        .parent()
-        .filter(|path| AccountLook::is_account(path));
+    let is_account = |path: &&Path| AccountLook::at(path).is_ok_and(|look| look.record.is_some());
+    let account = newest.path.parent().filter(is_account);
     let path = account.unwrap_or(&newest.path);
     (path != directory).then(|| path.to_owned())
 }

@@ -1,5 +1,7 @@
 //! `drill run`: the main job.
 
+use std::path::Path;
+
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::Outcome;
@@ -19,7 +21,8 @@ pub(super) async fn run(options: DrillRun) -> Outcome {
     sources.retain(|source| {
         let scenario = &source.scenario;
         // What was named is tried, and says itself why it can't be; of many the others are run.
-        let is_named = options.scenarios.contains(&scenario.name) || !source.is_built_in();
+        let is_it = |typed: &String| *typed == scenario.name || Path::new(typed) == source.path;
+        let is_named = options.scenarios.iter().any(is_it);
         applies(scenario, &server.version) && (is_named || is_runnable(scenario, runtime))
     });
     // A report that can't be written is told of before hours of drills, not after.

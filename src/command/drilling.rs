@@ -163,7 +163,7 @@ fn check_version(choice: &ServerChoice, server: &ServerBinary) -> Result<(), Fai
     let Some(text) = &choice.server_version else {
         return Ok(());
     };
-    let wanted = parse_version(text)?;
+    let wanted = whole_version(text)?;
     if wanted == server.version {
         return Ok(());
     }
@@ -174,14 +174,21 @@ fn check_version(choice: &ServerChoice, server: &ServerBinary) -> Result<(), Fai
     }))
 }
 
+/// The version that a binary or an image has to be: of a series it may be any.
+fn whole_version(text: &str) -> Result<Version, Failure> {
+    parse_version(text).map_err(|error| {
+        let text = format!("{error}; with a binary or an image the whole version is named");
+        Failure::new(Exit::Usage, text)
+    })
+}
+
 /// Finds the server binary, and says so when it has to be downloaded.
 pub(super) async fn find_binary(choice: &ServerChoice) -> Result<ServerBinary, Failure> {
     let mut request = ServerRequest::from_env()?;
     request.path.clone_from(&choice.server);
     request.offline |= choice.offline;
     request.version = match &choice.server_version {
-        // One binary is no series.
-        Some(text) if choice.server.is_some() => Some(parse_version(text)?),
+        Some(text) if choice.server.is_some() => Some(whole_version(text)?),
         Some(text) => Some(choose_version(text)?),
         None => None,
     };

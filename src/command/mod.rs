@@ -286,7 +286,10 @@ impl From<HarnessError> for Failure {
 
 impl From<BinaryError> for Failure {
     fn from(error: BinaryError) -> Self {
-        let exit = if matches!(error, BinaryError::BadVersion { .. }) {
+        let exit = if matches!(
+            error,
+            BinaryError::BadVersion { .. } | BinaryError::UnknownVersion { .. }
+        ) {
             Exit::Usage
         } else {
             Exit::NotReady

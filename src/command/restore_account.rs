@@ -74,7 +74,7 @@ fn dry_run(plan: &AccountPlan, json: bool) -> Outcome {
     };
     ui::print(&text)?;
     if let Err(error) = plan.check() {
-        ui::say(&format!("nothing would be restored: {error}"));
+        ui::say(&format!("refused: {error}"));
     }
     let own = if plan.lacks.is_empty() {
         Exit::Done

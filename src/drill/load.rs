@@ -1,12 +1,13 @@
 //! The load: publishers and consumers that run through every step and write down what they see.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use lifeboat_harness::wait::pause_for;
+use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -67,6 +68,8 @@ pub(super) struct Publisher {
     tally: Arc<Tally>,
     /// The first messages that were acknowledged, by number.
     first: Arc<Mutex<Vec<u64>>>,
+    /// When the first of them was.
+    first_at: Arc<OnceLock<Instant>>,
 }
 
 /// The tasks of the load. Dropping it ends them.
@@ -88,6 +91,7 @@ impl Publisher {
             counter: Arc::default(),
             tally: Arc::default(),
             first: Arc::default(),
+            first_at: Arc::default(),
         }
     }
 
@@ -119,6 +123,7 @@ impl Publisher {
             let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
             if first.len() < MOST_AGAIN {
                 first.push(number);
+                self.first_at.get_or_init(Instant::now);
             }
         }
         for tally in [&self.tally, &self.recorder.tally] {
@@ -137,11 +142,18 @@ impl Publisher {
         acknowledged
     }
 
-    /// The first messages that were acknowledged, so many at most, as they were sent.
-    pub(super) fn first(&self, count: usize) -> Vec<OutgoingMessage> {
+    /// The first messages that were acknowledged, so many at most, as they were sent; and when the first
+    /// of them was.
+    pub(super) fn first(&self, count: usize) -> (Vec<OutgoingMessage>, Option<Instant>) {
         let first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         let numbers = first.iter().take(count);
-        numbers.map(|number| self.message(*number).1).collect()
+        let messages = numbers.map(|number| self.message(*number).1).collect();
+        (messages, self.first_at.get().copied())
+    }
+
+    /// The stream's configuration.
+    pub(super) fn config(&self) -> &Value {
+        &self.stream.config
     }
 
     pub(super) fn clients(&self) -> &Clients {

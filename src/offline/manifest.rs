@@ -120,17 +120,17 @@ impl Manifest {
     }
 }
 
-/// Marks the backup in a directory as what a restore replaced.
+/// Marks the backup in a directory as what a restore replaced, or not any more.
 ///
 /// # Errors
 /// When its manifest can't be read or written.
-pub fn mark_replaced(directory: &Path) -> Result<()> {
+pub fn mark_replaced(directory: &Path, replaced: bool) -> Result<()> {
     let path = BackupLayout::at(directory).manifest();
     let text = fs::read(&path).map_err(OfflineError::io("reading", &path))?;
     let manifest: Manifest = serde_json::from_slice(&text)
         .map_err(|error| OfflineError::io("reading", &path)(error.into()))?;
     let marked = Manifest {
-        replaced: true,
+        replaced,
         ..manifest
     };
     replace_json(&path, &marked)

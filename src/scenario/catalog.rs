@@ -34,14 +34,6 @@ impl Source {
         self.path.starts_with(CORE)
     }
 
-    /// Whether it came with the program.
-    pub fn is_built_in(&self) -> bool {
-        let path = self.path.to_string_lossy();
-        BUILT_IN
-            .iter()
-            .any(|(own, text)| *own == path && *text == self.text)
-    }
-
     /// The group it belongs to: the directory that its file is in.
     pub fn group(&self) -> &str {
         let directory = self.path.parent().and_then(Path::file_name);
@@ -123,10 +115,9 @@ impl Catalog {
         let meant = self.sources.iter().filter(|known| known.is_meant_by(text));
         let meant: Vec<_> = meant.cloned().collect();
         if meant.is_empty() {
-            return Ok(vec![self.look_for(
-                text,
-                "neither a scenario, a group, a promise nor a file",
-            )?]);
+            let groups: Vec<_> = self.sources.iter().map(Source::group).collect();
+            let what = "neither a scenario, a group, a promise nor a file";
+            return Ok(vec![self.look_for(text, what, &groups)?]);
         }
         Ok(meant)
     }
@@ -140,11 +131,17 @@ impl Catalog {
     /// # Errors
     /// A [`Diagnostic`] that says what there is.
     pub fn find(&self, name_or_file: &str) -> Result<Source, Diagnostic> {
-        self.look_for(name_or_file, "neither a scenario nor a file")
+        self.look_for(name_or_file, "neither a scenario nor a file", &[])
     }
 
-    /// The same; `else_it_is` says what the name is when it is none.
-    fn look_for(&self, name_or_file: &str, else_it_is: &str) -> Result<Source, Diagnostic> {
+    /// The same; `else_it_is` says what the name is when it is none, and `others` are names of something else
+    /// that may have been meant.
+    fn look_for(
+        &self,
+        name_or_file: &str,
+        else_it_is: &str,
+        others: &[&str],
+    ) -> Result<Source, Diagnostic> {
         if let Some(source) = self
             .sources
             .iter()
@@ -158,8 +155,8 @@ impl Catalog {
             return read(path);
         }
         let sources = self.sources.iter();
-        let names = sources.flat_map(|source| [source.scenario.name.as_str(), source.group()]);
-        let names: Vec<_> = names.collect();
+        let names = sources.map(|source| source.scenario.name.as_str());
+        let names: Vec<_> = names.chain(others.iter().copied()).collect();
         Err(Diagnostic {
             path: path.to_owned(),
             position: None,

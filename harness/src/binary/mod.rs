@@ -71,14 +71,19 @@ pub fn parse_version(text: &str) -> Result<Version, BinaryError> {
 /// chooses now, not for what is to mean the same later.
 ///
 /// # Errors
-/// [`BinaryError::BadVersion`] when it is neither, or no version of that series is known.
+/// [`BinaryError::UnknownVersion`] when it is neither, or no version of that series is known.
 ///
 /// ```
 /// assert_eq!(lifeboat_harness::choose_version("2.10").unwrap().to_string(), "2.10.26");
 /// assert!(lifeboat_harness::choose_version("2.99").is_err());
 /// ```
 pub fn choose_version(text: &str) -> Result<Version, BinaryError> {
-    parse_version(text).or_else(|error| newest_of(number(text.trim())).ok_or(error))
+    let text = text.trim();
+    parse_version(text).or_else(|_| {
+        newest_of(number(text)).ok_or_else(|| BinaryError::UnknownVersion {
+            text: text.to_owned(),
+        })
+    })
 }
 
 fn number(text: &str) -> &str {
