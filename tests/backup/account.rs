@@ -319,6 +319,7 @@ async fn a_consumer_that_the_server_leaves_out_is_saved_beside_the_archive() {
         .create_consumer(STREAM, &memory)
         .await
         .unwrap();
+    world.lead_elsewhere(STREAM, "c0").await;
     let target = world.path("backup");
     let called = world.call_backup(STREAM, &target).expect_code(12);
     assert!(called.stderr.contains("consumer mem"), "{}", called.stderr);

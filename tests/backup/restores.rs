@@ -90,6 +90,7 @@ async fn consumers_that_the_server_left_out_come_back_where_they_stood() {
                 .unwrap();
             world.read_from(STREAM, &name, 5, |_| true).await;
         }
+        world.lead_elsewhere(STREAM, "c0").await;
         let target = world.path("backup");
         let _taken = world.call_backup(STREAM, &target).expect_code(12);
         let manifest = read_json(&target.join("lifeboat.json"));

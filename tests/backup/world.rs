@@ -360,6 +360,28 @@ impl World {
         seen.into_inner()
     }
 
+    /// Has a stream led by another node than the one that has the only replica of a consumer.
+    pub(crate) async fn lead_elsewhere(&self, stream: &str, consumer: &str) {
+        let consumer = self.connection.consumer(stream, consumer);
+        until(PATIENCE, || async {
+            let info = self.connection.stream_info(stream).await;
+            let leader = info.ok().and_then(|info| info.leader().map(str::to_owned));
+            let holder = consumer.leader().await.ok().flatten();
+            match (leader, holder) {
+                (Some(leader), Some(holder)) if leader != holder => Probe::Ready(()),
+                (Some(leader), Some(_)) => {
+                    let asked = self.cluster.step_down_stream(stream).await;
+                    Probe::Pending(format!(
+                        "{leader} has both, and was asked to step down: {asked:?}"
+                    ))
+                }
+                seen => Probe::Pending(format!("{seen:?}")),
+            }
+        })
+        .await
+        .unwrap();
+    }
+
     /// Waits until so many nodes hold a whole copy of a stream.
     pub(crate) async fn wait_copies(&self, stream: &str, copies: usize) {
         let account = &self.cluster.credentials().account;
