@@ -186,11 +186,7 @@ impl Plan {
             .collect();
         if names.is_empty() && options.names.is_choosy() && !all.is_empty() {
             return Err(BackupError::NothingToDo {
-                reason: format!(
-                    "none of the account's {} streams has a name that is asked for{}",
-                    all.len(),
-                    options.names.meant(&all)
-                ),
+                reason: options.names.chooses_none_of(&all),
             });
         }
         Ok(Self {

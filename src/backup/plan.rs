@@ -253,14 +253,13 @@ impl RestorePlan {
                     return self.look_at_the_names(connection).await;
                 }
                 // A request may be lost. It took its time: this is no busy loop.
+                Err(RequestError::TimedOut { .. }) if began.elapsed() < ANSWERED_WITHIN => {}
                 Err(source @ RequestError::TimedOut { .. }) => {
-                    if began.elapsed() >= ANSWERED_WITHIN {
-                        // Where nobody answers at all it is not for this stream.
-                        let asking = BackupError::request("asking what the account has");
-                        let _totals = connection.account_totals().await.map_err(asking)?;
-                        let stream = self.stream.clone();
-                        return Err(BackupError::Unanswered { stream, source });
-                    }
+                    // Where nobody answers at all it is not for this stream.
+                    let asking = BackupError::request("asking what the account has");
+                    let _totals = connection.account_totals().await.map_err(asking)?;
+                    let stream = self.stream.clone();
+                    return Err(BackupError::Unanswered { stream, source });
                 }
                 Err(error) => {
                     let doing = format!("looking whether {} exists", self.stream);

@@ -107,20 +107,10 @@ pub async fn back_up_stream(
     check_name(stream)?;
     Staging::check_free(target)?;
     let mut tries = Tries::begin(options);
-    let mut was_seen = false;
     loop {
         tries.attempts += 1;
         let staging = Staging::begin(target)?;
-        match attempt(
-            connection,
-            stream,
-            staging,
-            &tries,
-            &progress,
-            &mut was_seen,
-        )
-        .await
-        {
+        match attempt(connection, stream, staging, &mut tries, &progress).await {
             Ok(taken) => {
                 return Ok(BackupSummary {
                     directory: target.to_owned(),
@@ -131,7 +121,7 @@ pub async fn back_up_stream(
                     elapsed: began.elapsed(),
                 });
             }
-            Err(BackupError::NoSuchStream { stream, .. }) if was_seen => {
+            Err(BackupError::NoSuchStream { stream, .. }) if tries.was_seen => {
                 return Err(BackupError::DeletedMeanwhile { stream });
             }
             Err(error) if !error.may_pass() => return Err(error),
@@ -158,15 +148,14 @@ async fn attempt(
     connection: &Connection,
     stream: &str,
     staging: Staging,
-    tries: &Tries,
+    tries: &mut Tries,
     progress: &Arc<dyn Progress>,
-    was_seen: &mut bool,
 ) -> Result<Sealed> {
-    let mut options = tries.options.snapshot;
     // In a cluster nobody answers when a stream that does not exist, or has no leader, is to be
     // saved: that is told before.
     let before = Before::look(connection, stream).await?;
-    *was_seen = true;
+    tries.was_seen = true;
+    let mut options = tries.options.snapshot;
     options.no_consumers |= tries.consumers == Consumers::BesideIt;
     progress.phase("receiving", Some(before.info.state.bytes));
     let taken = save(connection, stream, &before, &staging, options, progress).await?;

@@ -10,11 +10,11 @@ use crate::jetstream::{Connection, SnapshotOptions};
 /// The pause before a snapshot is taken again; twice as long each time. With the retries that are
 /// made unless it is said they outlast an election, which takes up to nine seconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// It never becomes longer than this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A consumer that nobody has led for so long is not being elected: a node that is restarted is back by
 /// then.
 const SILENT_FOR: Duration = Duration::from_secs(30);
-/// It never becomes longer than this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// How to take a backup.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +50,8 @@ pub(super) struct Tries {
     pub(super) consumers: Consumers,
     /// How often it was tried, the try under way included.
     pub(super) attempts: u32,
+    /// Whether the stream was there at any of them.
+    pub(super) was_seen: bool,
     left: u32,
     pause: Duration,
     /// Since when the server has missed a consumer, without another failure in between.
@@ -62,6 +64,7 @@ impl Tries {
             options,
             consumers: Consumers::InTheArchive,
             attempts: 0,
+            was_seen: false,
             left: options.retries,
             pause: FIRST_PAUSE,
             silent_since: None,

@@ -59,7 +59,8 @@ pub enum Drill {
     ///
     /// Each drill launches real servers, as local processes or containers, breaks them, recovers them, and
     /// reads what every replica holds from its disk. The verdict is held, broken or
-    /// inconclusive. The server binary is fetched when it is missing.
+    /// inconclusive. The server binary is fetched when it is missing. Of a group, a promise or a pattern what
+    /// can't be run here is left out, and said.
     #[command(after_help = EXIT_CODES)]
     Run(DrillRun),
     /// Run drills on several server versions, and write one table

@@ -58,13 +58,14 @@ pub(super) async fn run(options: RestoreAccount) -> Outcome {
 }
 
 fn dry_run(plan: &AccountPlan, json: bool) -> Outcome {
+    let refused = plan.check().err().map(|error| error.to_string());
     let text = if json {
         let streams: Vec<Value> = plan.streams().map(plan_json).collect();
         serde_json::to_string_pretty(&json!({
             "streams": streams,
             "lacks": plan.lacks,
             "remarks": plan.remarks,
-            "refused": plan.check().err().map(|error| error.to_string()),
+            "refused": refused,
         }))?
     } else {
         let mut lines: Vec<String> = plan.streams().map(plan_text).collect();
@@ -73,8 +74,8 @@ fn dry_run(plan: &AccountPlan, json: bool) -> Outcome {
         lines.join("\n")
     };
     ui::print(&text)?;
-    if let Err(error) = plan.check() {
-        ui::say(&format!("refused: {error}"));
+    if let Some(reasons) = refused {
+        ui::say(&format!("refused: {reasons}"));
     }
     let own = if plan.lacks.is_empty() {
         Exit::Done

@@ -99,12 +99,8 @@ pub async fn save(
         .filter(|name| options.names.chooses(name))
         .collect();
     if names.is_empty() && !all.is_empty() {
-        let count = all.len();
         return Err(ConfigurationError::NothingToDo {
-            reason: format!(
-                "none of the account's {count} streams has a name that is asked for{}",
-                options.names.meant(&all)
-            ),
+            reason: options.names.chooses_none_of(&all),
         });
     }
     let mut saved = Saved {

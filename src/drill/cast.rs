@@ -214,36 +214,37 @@ mod tests {
         );
     }
 
-    #[test]
-    fn the_meta_leader_is_one_where_it_was_meant() {
+    /// Pauses a node by what it was meant as, and returns how it is introduced last, and the step.
+    fn paused(meant: &str, node: &str) -> [String; 2] {
         let mut cast = Cast::default();
         let seen = seen("n1", "n2");
         cast.look(&seen);
-        let typed = TypedStep::read("pause = { node = \"meta leader\" }").unwrap();
-        let exact = TypedStep::read("pause = { node = \"n1\" }").unwrap();
-        let said = cast.introduce(&exact, &seen, &typed);
-        let last = said.last().unwrap().step();
+        let pause =
+            |node: &str| TypedStep::read(&format!("pause = {{ node = \"{node}\" }}")).unwrap();
+        let exact = pause(node);
+        let said = cast.introduce(&exact, &seen, &pause(meant));
+        [said.last().unwrap().step(), cast.renamed(&exact).text()]
+    }
+
+    #[test]
+    fn the_meta_leader_is_one_where_it_was_meant() {
         assert_eq!(
-            last,
-            "name_node = { node = \"meta leader\", as = \"was-n1-2\" }"
-        );
-        assert_eq!(
-            cast.renamed(&exact).text(),
-            "pause = { node = \"was-n1-2\" }"
+            paused("meta leader", "n1"),
+            [
+                "name_node = { node = \"meta leader\", as = \"was-n1-2\" }",
+                "pause = { node = \"was-n1-2\" }",
+            ]
         );
     }
 
     #[test]
     fn a_consumers_node_is_one_where_it_was_meant() {
-        let mut cast = Cast::default();
-        let seen = seen("n1", "n2");
-        cast.look(&seen);
-        let typed = TypedStep::read("kill = { node = \"consumer billing of S\" }").unwrap();
-        let exact = TypedStep::read("kill = { node = \"n3\" }").unwrap();
-        let said = cast.introduce(&exact, &seen, &typed);
         assert_eq!(
-            said.last().unwrap().step(),
-            "name_node = { node = \"consumer billing of S\", as = \"was-n3-2\" }"
+            paused("consumer billing of S", "n3"),
+            [
+                "name_node = { node = \"consumer billing of S\", as = \"was-n3-2\" }",
+                "pause = { node = \"was-n3-2\" }",
+            ]
         );
     }
 

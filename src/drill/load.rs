@@ -1,7 +1,7 @@
 //! The load: publishers and consumers that run through every step and write down what they see.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use crate::jetstream::{
 };
 use crate::ledger::{AckOutcome, Event, Ledger, PublishOutcome};
 use crate::model::Digest;
-use crate::scenario::{Load, StreamSpec};
+use crate::scenario::{Load, MOST_AGAIN, StreamSpec};
 
 /// How long a publish or an acknowledgement may take before its fate is unknown.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -27,8 +27,6 @@ pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 const IN_FLIGHT: usize = 256;
 /// Publishes under way at once in a step that publishes many.
 pub(super) const BULK_IN_FLIGHT: usize = 64;
-/// So many of the first messages can be published again.
-pub(super) const MOST_AGAIN: usize = 10_000;
 /// Messages in one pull.
 const BATCH: usize = 100;
 /// How long a pull waits for messages.
@@ -66,10 +64,17 @@ pub(super) struct Publisher {
     counter: Arc<AtomicU64>,
     /// What became of this stream's messages alone.
     tally: Arc<Tally>,
-    /// The first messages that were acknowledged, by number.
-    first: Arc<Mutex<Vec<u64>>>,
+    /// The first messages that were acknowledged.
+    first: Arc<Mutex<First>>,
+}
+
+/// The first messages that were acknowledged.
+#[derive(Default)]
+struct First {
+    /// By number.
+    messages: Vec<u64>,
     /// When the first of them was.
-    first_at: Arc<OnceLock<Instant>>,
+    since: Option<Instant>,
 }
 
 /// The tasks of the load. Dropping it ends them.
@@ -91,7 +96,6 @@ impl Publisher {
             counter: Arc::default(),
             tally: Arc::default(),
             first: Arc::default(),
-            first_at: Arc::default(),
         }
     }
 
@@ -121,9 +125,9 @@ impl Publisher {
         let acknowledged = matches!(outcome, PublishOutcome::Acknowledged { .. });
         if acknowledged {
             let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-            if first.len() < MOST_AGAIN {
-                first.push(number);
-                self.first_at.get_or_init(Instant::now);
+            if first.messages.len() < MOST_AGAIN {
+                first.messages.push(number);
+                first.since.get_or_insert_with(Instant::now);
             }
         }
         for tally in [&self.tally, &self.recorder.tally] {
@@ -146,9 +150,9 @@ impl Publisher {
     /// of them was.
     pub(super) fn first(&self, count: usize) -> (Vec<OutgoingMessage>, Option<Instant>) {
         let first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        let numbers = first.iter().take(count);
+        let numbers = first.messages.iter().take(count);
         let messages = numbers.map(|number| self.message(*number).1).collect();
-        (messages, self.first_at.get().copied())
+        (messages, first.since)
     }
 
     /// The stream's configuration.

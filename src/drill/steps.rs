@@ -8,7 +8,6 @@ use lifeboat_harness::wait::{Probe, TimedOut, pause_for, until};
 use super::again::publish_again;
 use super::choice::{choose, choose_unnamed, members};
 use super::failure::{Failure, broken, by_harness, impossible};
-use super::load::MOST_AGAIN;
 use super::observe::{copies, live};
 use super::world::World;
 use super::{
@@ -16,7 +15,7 @@ use super::{
     transfers,
 };
 use crate::ledger::{Event, StepEnd};
-use crate::scenario::{Batch, DiskStep, NodeChoice, OperatorStep, Step};
+use crate::scenario::{Batch, DiskStep, MOST_AGAIN, NodeChoice, OperatorStep, Step};
 
 /// How long a step that publishes many messages may take.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(120);

@@ -26,6 +26,15 @@ impl NameFilter {
         first.map_or_else(String::new, |first| meant(first.as_str(), names))
     }
 
+    /// That none of an account's streams is chosen, in a sentence.
+    pub fn chooses_none_of<S: AsRef<str>>(&self, names: &[S]) -> String {
+        format!(
+            "none of the account's {} streams has a name that is asked for{}",
+            names.len(),
+            self.meant(names)
+        )
+    }
+
     /// Whether it may leave some out.
     pub fn is_choosy(&self) -> bool {
         !self.include.is_empty() || !self.exclude.is_empty()

@@ -55,7 +55,7 @@ pub struct Manifest {
     pub without_consumers: bool,
     /// Whether it is what a restore replaced: the stream as it was then, for whatever reason it
     /// was not to stay.
-    #[serde(default, skip_serializing_if = "is_no")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replaced: bool,
     /// How it was taken.
     #[serde(default)]
@@ -153,14 +153,6 @@ pub enum Method {
 )]
 fn is_zero(count: &u64) -> bool {
     *count == 0
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde asks for a reference"
-)]
-fn is_no(flag: &bool) -> bool {
-    !flag
 }
 
 /// The archive that another was made from.

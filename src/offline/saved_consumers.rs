@@ -101,17 +101,13 @@ impl SavedConsumer {
 
     /// What happened to each of the consumers that an archive does not have.
     pub(crate) fn explain_missing(missing: &[String], saved: &[Self]) -> Vec<String> {
-        let explain = |name: &String| {
-            let saved = saved.iter().find(|one| one.name == *name);
-            saved.map_or_else(
-                || format!("consumer {name} has no leader, and is not in the archive"),
-                Self::explanation,
-            )
-        };
+        let saved_as = |name: &String| saved.iter().find(|one| one.name == *name);
         // What nobody saved comes first.
-        let is_saved = |name: &&String| saved.iter().any(|one| one.name == **name);
-        let (kept, gone): (Vec<_>, Vec<_>) = missing.iter().partition(is_saved);
-        gone.into_iter().chain(kept).map(explain).collect()
+        let gone = missing.iter().filter(|name| saved_as(name).is_none());
+        let gone =
+            gone.map(|name| format!("consumer {name} has no leader, and is not in the archive"));
+        let kept = missing.iter().filter_map(saved_as).map(Self::explanation);
+        gone.chain(kept).collect()
     }
 
     /// What happened to it, and what that means, in a sentence.

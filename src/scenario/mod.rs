@@ -39,5 +39,5 @@ pub use operator_step::{Key, OperatorStep};
 pub use replay::{TypedStep, is_role, write_step};
 pub use resolve::load;
 pub use resolved::{Expectations, KnownVerdict, Load, Scenario, StreamSpec};
-pub use step::{Batch, NetworkPart, NodeChoice, RestoreChanges, Step, Ways};
+pub use step::{Batch, MOST_AGAIN, NetworkPart, NodeChoice, RestoreChanges, Step, Ways};
 pub use transfer_step::TransferStep;

@@ -387,6 +387,11 @@ lost = "nothing"
         load(Path::new("x.toml"), &text).unwrap_err().to_string()
     }
 
+    fn expect_fault(from: &str, to: &str, expected: &str) {
+        let message = fault(from, to);
+        assert!(message.contains(expected), "{to}: {message}");
+    }
+
     #[test]
     fn defaults_are_filled_in() {
         let scenario = load(Path::new("x.toml"), GOOD).unwrap();
@@ -450,8 +455,7 @@ lost = "nothing"
             ),
             ("[[step]]", "[[step", "x.toml:9:"),
         ] {
-            let message = fault(from, to);
-            assert!(message.contains(expected), "{to}: {message}");
+            expect_fault(from, to, expected);
         }
     }
 
@@ -691,8 +695,7 @@ lost = "nothing"
                 "did you mean `2.12.",
             ),
         ] {
-            let message = fault(from, &to);
-            assert!(message.contains(expected), "{to}: {message}");
+            expect_fault(from, &to, expected);
         }
     }
 
@@ -715,8 +718,7 @@ lost = "nothing"
                 "4 replicas of a consumer; expected 1 to 3",
             ),
         ] {
-            let message = fault(from, &to);
-            assert!(message.contains(expected), "{to}: {message}");
+            expect_fault(from, &to, expected);
         }
     }
 
@@ -770,8 +772,7 @@ lost = "nothing"
                 "`after-copy` needs a step that rolls a disk back",
             ),
         ] {
-            let message = fault(from, &to);
-            assert!(message.contains(expected), "{to}: {message}");
+            expect_fault(from, &to, expected);
         }
         let in_memory = GOOD
             .replacen("replicas = 3\n", &stream("storage = \"memory\""), 1)

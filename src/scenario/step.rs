@@ -51,6 +51,9 @@ impl fmt::Display for NodeChoice {
     }
 }
 
+/// So many of the first messages can be published again.
+pub const MOST_AGAIN: usize = 10_000;
+
 /// Messages that a step publishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Batch {

@@ -8,7 +8,7 @@ use super::diagnostic::Diagnostic;
 use super::disk_step::DiskStep;
 use super::operator_step::OperatorStep;
 use super::resolve::Resolver;
-use super::step::{Batch, NetworkPart, NodeChoice, Step, Ways};
+use super::step::{Batch, MOST_AGAIN, NetworkPart, NodeChoice, Step, Ways};
 use super::written_step::{self as written, Step as Written};
 
 type Result<T> = std::result::Result<T, Diagnostic>;
@@ -108,7 +108,12 @@ impl Resolver<'_> {
     }
 
     fn publish(&self, publish: &written::Publish) -> Result<Step> {
-        let range = 1..=if publish.again { 10_000 } else { 10_000_000 };
+        let most = if publish.again {
+            MOST_AGAIN as i64
+        } else {
+            10_000_000
+        };
+        let range = 1..=most;
         let messages = self.pointer.count(&publish.messages, range, "messages")?;
         Ok(Step::Publish {
             stream: self.published_stream(&publish.stream)?,
