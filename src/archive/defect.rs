@@ -86,6 +86,12 @@ pub enum Kind {
     FewerConsumers,
     /// Headers that do not look like any: sent so by a client, or their length is damaged.
     OddHeaders,
+    /// Subjects without a token, or with white space, which no client can publish to: the length of one is
+    /// damaged.
+    OddSubject,
+    /// The index counts other messages by subject than there are: the length of a subject is damaged,
+    /// or the server miscounted.
+    SubjectsDiffer,
     /// A consumer without a state, which begins anew.
     NoConsumerState,
     /// A consumer that was saved later than the messages, and stands beyond the last of them.
@@ -111,6 +117,8 @@ impl Kind {
             | Self::ArchiveName
             | Self::NoConsumerState
             | Self::OddHeaders
+            | Self::OddSubject
+            | Self::SubjectsDiffer
             | Self::UnexpectedFile => Severity::Remark,
             Self::FewerMessages
             | Self::FewerStreams
@@ -158,6 +166,7 @@ impl Kind {
             | Self::FewerConsumers
             | Self::ConsumerLater
             | Self::NoConsumerState
+            | Self::SubjectsDiffer
             | Self::IndexDiffers => Level::Content,
             Self::Frame
             | Self::CutOff
@@ -169,6 +178,7 @@ impl Kind {
             | Self::TooLarge
             | Self::Record
             | Self::OddHeaders
+            | Self::OddSubject
             | Self::Duplicate
             | Self::AbsentBlock
             | Self::ServerError

@@ -34,6 +34,12 @@ impl<'a> Message<'a> {
         !is_sound && !block.is_empty()
     }
 
+    /// Whether no client can have published to its subject: a token is empty, or has white space.
+    pub(super) fn has_odd_subject(&self) -> bool {
+        let mut tokens = self.subject.split(|byte| *byte == b'.');
+        tokens.any(|token| token.is_empty() || token.iter().any(u8::is_ascii_whitespace))
+    }
+
     /// What it takes in a block, which is what a file stream counts as its bytes.
     pub fn stored_bytes(&self) -> u64 {
         let headers = match self.headers.len() {

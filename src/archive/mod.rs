@@ -16,6 +16,7 @@ mod cursor;
 mod defect;
 mod entries;
 mod error;
+mod figures;
 mod form;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -37,6 +38,7 @@ pub use block::payloads;
 pub use consumer::{Consumer, ConsumerState, Pending};
 pub use defect::{Defect, Defects, Kind, Level, Severity};
 pub use error::{ArchiveError, Result};
+pub use figures::{Figures, Sums};
 pub use form::Form;
 pub use layout::{ACCOUNT_FILE, BackupLayout, CONSUMERS_FILE, MANIFEST_FILE, METADATA_FILE};
 pub use message::Message;
@@ -45,7 +47,7 @@ pub use packing::Packing;
 pub use sequences::Sequences;
 pub use stream_directory::{StreamDirectory, read_stream_directory};
 pub use stream_state::{StreamState, time_text};
-pub use survey::{Figures, Sums, Survey};
+pub use survey::Survey;
 pub use visitor::StreamMeta;
 
 pub use write::{

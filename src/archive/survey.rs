@@ -10,6 +10,7 @@ use super::block::Index;
 use super::consumer::Consumer;
 use super::defect::{Defect, Defects, Kind, Level};
 use super::error::{ArchiveError, Result};
+use super::figures::{Figures, SubjectCounts, Sums};
 use super::form::Form;
 use super::message::Message;
 use super::packing::Packing;
@@ -77,39 +78,6 @@ impl Survey {
     }
 }
 
-/// How much was read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Figures {
-    /// Bytes after decompression.
-    pub bytes: u64,
-    /// Blocks, in a block archive.
-    pub blocks: u64,
-    /// Messages, those that are deleted too.
-    pub messages: u64,
-    /// Sequences that say that they hold no message, and tombstones.
-    pub deletions: u64,
-}
-
-/// Messages, summed up.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Sums {
-    /// What they take in a stream's blocks.
-    pub bytes: u64,
-    /// Time of the first, in nanoseconds since 1970.
-    pub first_time_ns: Option<i64>,
-    /// Time of the last.
-    pub last_time_ns: Option<i64>,
-}
-
-impl Sums {
-    /// Adds a message.
-    pub fn add(&mut self, message: &Message<'_>) {
-        self.bytes += message.stored_bytes();
-        self.first_time_ns.get_or_insert(message.time_ns);
-        self.last_time_ns = Some(message.time_ns);
-    }
-}
-
 /// Collects what [`Survey`] tells.
 pub(super) struct Surveyor {
     survey: Survey,
@@ -120,6 +88,8 @@ pub(super) struct Surveyor {
     consumer_names: HashSet<String>,
     block: u64,
     last_hash: [u8; 8],
+    /// Of all messages that were read, those that are deleted too.
+    subjects: SubjectCounts,
     index: Option<Index>,
 }
 
@@ -150,6 +120,7 @@ impl Surveyor {
             consumer_names: HashSet::new(),
             block: 0,
             last_hash: [0; 8],
+            subjects: SubjectCounts::default(),
             index: None,
         }
     }
@@ -205,6 +176,33 @@ impl Surveyor {
             && (self.last_hash == index.last_hash || self.last_hash == [0; 8])
     }
 
+    /// Looks for lengths that are damaged, which the hashes of records do not cover.
+    fn look_at_lengths(&mut self, message: &Message<'_>) {
+        let sequence = message.sequence;
+        let mut found = |kind, detail| {
+            let place = match self.survey.form {
+                Form::Tar => format!("block {}", self.block),
+                Form::Message => String::from("the message archive"),
+            };
+            self.found(kind, &place, detail);
+        };
+        if message.has_odd_headers() {
+            let detail = format!(
+                "the headers of sequence {sequence} do not look like any: a client sent them so, or \
+                 their length is damaged"
+            );
+            found(Kind::OddHeaders, detail);
+        }
+        if message.has_odd_subject() {
+            let subject = message.subject_text();
+            let detail = format!(
+                "the subject of sequence {sequence}, {subject:?}, is none that can be published to: its \
+                 length is damaged"
+            );
+            found(Kind::OddSubject, detail);
+        }
+    }
+
     /// Looks for what the index knows and is not there; takes out what it knows to be gone, when
     /// servers do so as well, and compares its counts.
     fn apply(&mut self, index: &Index, present: &Sequences, live: &mut Sequences) {
@@ -231,6 +229,10 @@ impl Surveyor {
         } else if held > counted {
             let detail = format!("it counts {counted} messages, the blocks hold {held}");
             self.found(Kind::Count, PLACE, detail);
+        } else if held == self.survey.figures.messages && self.subjects != index.subjects {
+            let detail = "its messages by subject are not those of the blocks: the length of a subject is \
+                          damaged, which no hash covers, or the server miscounted";
+            self.found(Kind::SubjectsDiffer, PLACE, detail);
         }
         // Later than the last record are sequences that were used and removed again.
         self.survey.last_sequence = self.survey.last_sequence.max(index.last_sequence);
@@ -327,18 +329,9 @@ impl Visitor for Surveyor {
 
     fn message(&mut self, message: &Message<'_>) -> Walked {
         let sequence = message.sequence;
-        if message.has_odd_headers() {
-            let place = match self.survey.form {
-                Form::Tar => format!("block {}", self.block),
-                Form::Message => String::from("the message archive"),
-            };
-            let detail = format!(
-                "the headers of sequence {sequence} do not look like any: a client sent them so, or \
-                 their length is damaged"
-            );
-            self.found(Kind::OddHeaders, &place, detail);
-        }
+        self.look_at_lengths(message);
         self.survey.figures.messages += 1;
+        self.subjects.add(message.subject, 1);
         if let Some(sums) = &mut self.survey.sums {
             sums.add(message);
         }

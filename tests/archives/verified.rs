@@ -64,10 +64,20 @@ fn file<'a>(files: &'a mut Files, path: &str) -> &'a mut Vec<u8> {
     &mut found.unwrap_or_else(|| panic!("no {path}")).1
 }
 
+/// The length of a subject that is published in bulk: its lower byte.
+fn subject_length(files: &mut Files) -> &mut u8 {
+    let subject = format!("{STREAM}.bulk");
+    let block = file(files, "msgs/1.blk");
+    let found = block.windows(subject.len());
+    let mut found = found.map(|bytes| bytes == subject.as_bytes());
+    let at = found.position(|is_there| is_there).unwrap();
+    &mut block[at - 2]
+}
+
 /// A way to damage a tar, and what it is called.
 type Damage = (&'static str, fn(&mut Files), i32, &'static str);
 
-const DAMAGES: [Damage; 14] = [
+const DAMAGES: [Damage; 16] = [
     ("nothing", |_| {}, 0, "no-manifest"),
     (
         "an error of the server",
@@ -127,6 +137,19 @@ const DAMAGES: [Damage; 14] = [
         |files| file(files, "msgs/1.blk")[3] = 0x7f,
         13,
         "record",
+    ),
+    // No hash covers where a subject ends, and servers read another one then.
+    (
+        "a shorter subject",
+        |files| *subject_length(files) -= 1,
+        0,
+        "subjects-differ",
+    ),
+    (
+        "a subject that ends in a point",
+        |files| *subject_length(files) -= u8::try_from("bulk".len()).unwrap(),
+        0,
+        "odd-subject",
     ),
     (
         "another configuration",

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use super::super::cursor::Cursor;
 use super::super::defect::{Defect, Kind};
+use super::super::figures::SubjectCounts;
 use super::super::message::LAST_SEQUENCE;
 use super::super::sequences::Sequences;
 use super::hash::HashKey;
@@ -31,6 +32,7 @@ pub(in super::super) struct Index {
     pub(in super::super) messages: u64,
     pub(in super::super) first_sequence: u64,
     pub(in super::super) last_sequence: u64,
+    pub(in super::super) subjects: SubjectCounts,
     /// The hash of the last record of the last block.
     pub(in super::super) last_hash: [u8; HASH_BYTES],
     pub(in super::super) last_block: u64,
@@ -128,7 +130,7 @@ fn read(cursor: &mut Cursor<'_>, version: u8) -> Option<Index> {
         .uvarint()
         .filter(|sequence| *sequence <= LAST_SEQUENCE)?;
     let _last_time = cursor.varint()?;
-    skip_subjects(cursor, version)?;
+    let subjects = read_subjects(cursor, version)?;
     let mut blocks = BTreeMap::new();
     for _ in 0..cursor.uvarint()? {
         let (number, block) = read_block(cursor, version)?;
@@ -140,26 +142,29 @@ fn read(cursor: &mut Cursor<'_>, version: u8) -> Option<Index> {
         messages,
         first_sequence,
         last_sequence,
+        subjects,
         last_block: cursor.uvarint()?,
         last_hash: cursor.bytes(HASH_BYTES)?.try_into().ok()?,
         blocks,
     })
 }
 
-fn skip_subjects(cursor: &mut Cursor<'_>, version: u8) -> Option<()> {
+fn read_subjects(cursor: &mut Cursor<'_>, version: u8) -> Option<SubjectCounts> {
+    let mut subjects = SubjectCounts::default();
     for _ in 0..cursor.uvarint()? {
         let length = usize::try_from(cursor.uvarint()?).ok()?;
         if length == 0 {
             continue;
         }
-        let _subject = cursor.bytes(length)?;
+        let subject = cursor.bytes(length)?;
         let total = cursor.uvarint()?;
         let _first_block = cursor.uvarint()?;
         if total > 1 || version >= WITH_LAST_BLOCK {
             let _last_block = cursor.uvarint()?;
         }
+        subjects.add(subject, total);
     }
-    Some(())
+    Some(subjects)
 }
 
 fn read_block(cursor: &mut Cursor<'_>, version: u8) -> Option<(u64, IndexedBlock)> {
