@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::fault::Fault;
 use crate::node::NodeState;
+use crate::runtime::is_panic;
 
 /// The result of a harness call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -227,6 +228,16 @@ pub enum BinaryError {
         #[source]
         source: io::Error,
     },
+}
+
+impl Error {
+    /// What a server that ended by itself said in a panic; none when it ended otherwise.
+    pub fn panic(&self) -> Option<&str> {
+        let Self::Exited { log_tail, .. } = self else {
+            return None;
+        };
+        log_tail.lines().next().filter(|line| is_panic(line))
+    }
 }
 
 /// Turns an `io::Error` into one that says what was being done.

@@ -138,22 +138,34 @@ impl Cluster {
     /// # Errors
     /// [`Error::Exited`] with the end of the log of the first one that ended by itself.
     pub async fn check_alive(&self) -> Result<()> {
+        match self.ended_by_themselves().await?.into_iter().next() {
+            Some(ended) => Err(ended),
+            None => Ok(()),
+        }
+    }
+
+    /// Every server that should run and has ended by itself, each as [`Error::Exited`].
+    ///
+    /// # Errors
+    /// When that can't be found out.
+    pub async fn ended_by_themselves(&self) -> Result<Vec<Error>> {
         let running: Vec<_> = self
             .slots()
             .iter()
             .filter(|slot| slot.state == NodeState::Running)
             .map(|slot| (slot.key, slot.name.clone()))
             .collect();
+        let mut ended = Vec::new();
         for (key, node) in running {
             if let Some(status) = self.host().exited(key).await? {
-                return Err(Error::Exited {
+                ended.push(Error::Exited {
                     node,
                     status,
                     log_tail: self.host().log_tail(key).await,
                 });
             }
         }
-        Ok(())
+        Ok(ended)
     }
 
     /// Waits until the meta leader counts a node among its current peers.

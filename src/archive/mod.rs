@@ -34,7 +34,7 @@ mod varint;
 mod visitor;
 mod write;
 
-pub use block::payloads;
+pub use block::{HeaderLength, header_lengths, payloads};
 pub use consumer::{Consumer, ConsumerState, Pending};
 pub use defect::{Defect, Defects, Kind, Level, Severity};
 pub use error::{ArchiveError, Result};

@@ -136,11 +136,11 @@ pub enum LabVerb {
         stream: Option<String>,
         /// What is damaged
         #[arg(long, default_value = "last block", value_parser = PossibleValuesParser::new([
-            "first block", "last block", "index", "messages", "consumers", "configuration", "meta group",
+            "first block", "last block", "header length", "index", "messages", "consumers", "configuration", "meta group",
         ]))]
         what: String,
         /// How
-        #[arg(long, default_value = "flip", value_parser = PossibleValuesParser::new(["flip", "truncate", "remove"]))]
+        #[arg(long, default_value = "flip", value_parser = PossibleValuesParser::new(["flip", "truncate", "overflow", "remove"]))]
         how: String,
     },
     /// Wait until a stream has so many replicas that hold all of it

@@ -74,7 +74,7 @@ fn refuted(run: &RunRecord) -> Option<&str> {
         Kind::ReplicaLacks | Kind::ReplicasDiffer | Kind::Damaged | Kind::Duplicated => false,
         Kind::Reordered | Kind::Altered | Kind::Redelivered | Kind::Skipped => false,
         Kind::Position | Kind::TooSlow | Kind::StepFailed => false,
-        Kind::OriginHoldsMore => false,
+        Kind::OriginHoldsMore | Kind::ServerPanicked => false,
         Kind::NotCarriedOut | Kind::NotChecked => false,
     })?;
     Some(&finding.text)

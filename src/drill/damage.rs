@@ -12,7 +12,7 @@ use super::failure::{Failure, impossible};
 use super::faults::{done, fault};
 use super::steps::Outcome;
 use super::world::World;
-use crate::archive::payloads;
+use crate::archive::{header_lengths, payloads};
 use crate::ledger::FaultKind;
 use crate::scenario::{DamageTarget, Harm, NodeChoice, StreamPart};
 
@@ -74,6 +74,13 @@ fn alter(
     if files.is_empty() {
         return Err(impossible(format!("there is no file of {target}")));
     }
+    let is_length = matches!(
+        target,
+        DamageTarget::Stream {
+            part: StreamPart::HeaderLength,
+            ..
+        }
+    );
     let mut altered = Vec::new();
     for file in files {
         let path = root.join(&file);
@@ -94,9 +101,13 @@ fn alter(
                 ));
                 Some(content[..kept].to_vec())
             }
-            Harm::Flip => {
-                let Some((at, bit)) = choose_bit(&content, random) else {
-                    return Err(impossible(format!("{shown} is empty")));
+            Harm::Flip | Harm::Overflow => {
+                let (at, bit) = if is_length {
+                    choose_length_bit(&content, harm)
+                        .ok_or_else(|| impossible(format!("{shown} has no header length")))?
+                } else {
+                    choose_bit(&content, random)
+                        .ok_or_else(|| impossible(format!("{shown} is empty")))?
                 };
                 world.note(format!("bit {bit} of byte {at} of {shown} is flipped"));
                 let mut flipped = content;
@@ -126,6 +137,19 @@ fn choose_bit(content: &[u8], random: &mut fastrand::Rng) -> Option<(usize, u32)
     }
 }
 
+/// A bit of the header length in the middle of a block: the lowest, by which headers and payload
+/// still fit, or the lowest by which the headers are longer than both.
+fn choose_length_bit(content: &[u8], harm: Harm) -> Option<(usize, u32)> {
+    let lengths = header_lengths(content);
+    let middle = lengths.get(lengths.len() / 2)?;
+    let does = |bit: &u32| match harm {
+        Harm::Overflow => middle.length ^ (1 << bit) > middle.most,
+        Harm::Flip | Harm::Truncate | Harm::Remove => true,
+    };
+    let bit = (0..u32::BITS).find(does)?;
+    Some((middle.at + bit as usize / 8, bit % 8))
+}
+
 /// The files that are meant, by their paths in a copy.
 fn files_of(root: &Path, target: &DamageTarget) -> io::Result<Vec<PathBuf>> {
     let blocks = || blocks_of(&root.join("msgs"));
@@ -139,7 +163,9 @@ fn files_of(root: &Path, target: &DamageTarget) -> io::Result<Vec<PathBuf>> {
             blocks.chain(snapshots).collect()
         }
         DamageTarget::Stream { part, .. } => match part {
-            StreamPart::FirstBlock => blocks()?.into_iter().take(1).map(in_messages).collect(),
+            StreamPart::FirstBlock | StreamPart::HeaderLength => {
+                blocks()?.into_iter().take(1).map(in_messages).collect()
+            }
             StreamPart::LastBlock => {
                 let last = blocks()?.into_iter().next_back();
                 last.into_iter().map(in_messages).collect()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lifeboat_harness::{Error as HarnessError, Node, NodeState, StoreArea};
 
 use super::choice::choose;
-use super::failure::{Failure, broken, by_harness, impossible};
+use super::failure::{Failure, broken, by_harness, by_launch, impossible};
 use super::steps::Outcome;
 use super::world::World;
 use crate::ledger::{Event, FaultKind};
@@ -154,7 +154,7 @@ pub(super) async fn start_all(world: &World<'_>) -> Outcome {
         return Err(impossible("no server has ended"));
     }
     for node in &nodes {
-        node.start().await.map_err(impossible)?;
+        node.start().await.map_err(by_launch)?;
     }
     world.note(format!("{} run again", names_of(&nodes)));
     Ok(())
@@ -184,7 +184,7 @@ pub(super) async fn resume(world: &World<'_>, choice: &NodeChoice) -> Outcome {
 
 pub(super) async fn start(world: &World<'_>, choice: &NodeChoice) -> Outcome {
     let node = chosen(world, choice).await?;
-    node.start().await.map_err(impossible)
+    node.start().await.map_err(by_launch)
 }
 
 /// Starts a node that must not come up.

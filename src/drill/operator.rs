@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::choice::choose;
 use super::clusters::key_of;
-use super::failure::{Failure, broken, by_operator, impossible};
+use super::failure::{Failure, broken, by_launch, by_operator, impossible};
 use super::faults::chosen;
 use super::steps::Outcome;
 use super::world::World;
@@ -42,7 +42,7 @@ pub(super) async fn upgrade(
     if node.state().map_err(impossible)? == NodeState::Running {
         node.stop().await.map_err(impossible)?;
     }
-    node.start_with(&server).await.map_err(impossible)?;
+    node.start_with(&server).await.map_err(by_launch)?;
     world.note(format!("{} runs {to}, and ran {before}", node.name()));
     Ok(())
 }

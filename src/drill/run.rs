@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat_harness::wait::{Probe, until};
-use lifeboat_harness::{Runtime, ServerBinary};
+use lifeboat_harness::{Error as HarnessError, Runtime, ServerBinary};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -246,10 +246,8 @@ impl Stage<'_> {
             load.end_consuming().await;
             watcher.stage("letting replicas become equal");
             // A server that died by itself was no part of the scenario.
-            if let Err(error) = world.cluster().check_alive().await {
-                ledger.record(Event::Aborted {
-                    reason: error.to_string(),
-                });
+            if let Err(reason) = ended_by_themselves(&world).await {
+                ledger.record(Event::Aborted { reason });
             }
             replicas::settle(&world).await
         };
@@ -274,6 +272,21 @@ impl Stage<'_> {
         replicas::read(&world, holders).await;
         Ok(())
     }
+}
+
+/// Looks for servers that ended by themselves; the first of them is the error.
+async fn ended_by_themselves(world: &World<'_>) -> Result<(), String> {
+    let ended = world.cluster().ended_by_themselves().await;
+    let ended = ended.map_err(|error| error.to_string())?;
+    for error in &ended {
+        if let (HarnessError::Exited { node, .. }, Some(panic)) = (error, error.panic()) {
+            world.record(Event::ServerPanicked {
+                node: node.clone(),
+                text: panic.to_owned(),
+            });
+        }
+    }
+    ended.first().map_or(Ok(()), |error| Err(error.to_string()))
 }
 
 /// Carries the steps out, one after the other, until one fails.

@@ -116,6 +116,7 @@ fn excuse_ending(lost: LossScope, findings: &mut [Finding]) {
         let is_safety = match finding.kind {
             Kind::Altered | Kind::Duplicated | Kind::Reordered => true,
             Kind::Damaged | Kind::Redelivered | Kind::StepFailed | Kind::ReadWrong => true,
+            Kind::ServerPanicked => true,
             Kind::LostHead | Kind::LostHole | Kind::LostTail => lost == LossScope::Nothing,
             Kind::OriginHoldsMore => false,
             Kind::ReplicaLacks | Kind::ReplicasDiffer | Kind::ReplicaCount => false,
@@ -148,6 +149,9 @@ fn steps(events: &[Stamped]) -> Vec<Finding> {
                     format!("{text}: {reason}"),
                 )),
             }
+        } else if let Event::ServerPanicked { node, text } = &stamped.event {
+            let text = format!("the server of {node} ended by itself: {text}");
+            findings.push(Finding::broken(FindingKind::ServerPanicked, text));
         } else if let Event::Aborted { reason } = &stamped.event {
             findings.push(Finding::inconclusive(
                 FindingKind::NotCarriedOut,

@@ -452,6 +452,32 @@ fn a_step_that_failed_breaks_and_one_that_could_not_be_done_does_not() {
     );
 }
 
+/// A server that ends by itself was no part of the drill, but that it panicked is the server's.
+#[test]
+fn a_server_that_panics_breaks_and_one_that_ends_otherwise_does_not() {
+    let ended = || Event::Aborted {
+        reason: String::from("n1 ended by itself"),
+    };
+    let panicked = Event::ServerPanicked {
+        node: String::from("n1"),
+        text: String::from("panic: out of range"),
+    };
+    for (events, verdict) in [
+        (vec![ended()], Verdict::Inconclusive),
+        (vec![panicked, ended()], Verdict::Broken),
+    ] {
+        let mut story = Story::new();
+        story.publish(1..=5).events.extend(events);
+        let judgement = judged(LossScope::Nothing, &mut story, &[same]);
+        assert_eq!(judgement.verdict, verdict);
+        let mut findings = judgement.findings.iter();
+        let finding = findings.find(|finding| finding.kind == FindingKind::ServerPanicked);
+        assert!(
+            finding.is_none_or(|finding| finding.text.contains("n1 ended by itself: panic: out")),
+        );
+    }
+}
+
 #[test]
 fn times_are_measured_and_held_against_their_limits() {
     let events = Story::new()

@@ -355,6 +355,13 @@ pub enum Event {
         /// What.
         text: String,
     },
+    /// A server ended by itself, in a panic.
+    ServerPanicked {
+        /// The node.
+        node: String,
+        /// What it said.
+        text: String,
+    },
     /// The drill could not go on.
     Aborted {
         /// Why.

@@ -43,6 +43,8 @@ pub enum FindingKind {
     Position,
     /// Recovery, or the time without writes, took longer than allowed.
     TooSlow,
+    /// A server ended by itself, in a panic.
+    ServerPanicked,
     /// A step did not do in its time what it should.
     StepFailed,
     /// A step, or the whole drill, could not be carried out.
@@ -53,7 +55,7 @@ pub enum FindingKind {
 
 impl FindingKind {
     /// Every kind by the name that files and reports have for it.
-    pub const ALL: [(&'static str, Self); 20] = [
+    pub const ALL: [(&'static str, Self); 21] = [
         ("lost-head", Self::LostHead),
         ("lost-hole", Self::LostHole),
         ("lost-tail", Self::LostTail),
@@ -71,6 +73,7 @@ impl FindingKind {
         ("skipped", Self::Skipped),
         ("position", Self::Position),
         ("too-slow", Self::TooSlow),
+        ("server-panicked", Self::ServerPanicked),
         ("step-failed", Self::StepFailed),
         ("not-carried-out", Self::NotCarriedOut),
         ("not-checked", Self::NotChecked),

@@ -154,6 +154,9 @@ impl Timeline {
                 }
             }
             Event::Noted { text } => self.notes.push(mark(text.clone())),
+            Event::ServerPanicked { node, text } => {
+                self.notes.push(mark(format!("{node}: {text}")));
+            }
             Event::Aborted { reason } => {
                 self.notes
                     .push(mark(format!("the drill could not go on: {reason}")));

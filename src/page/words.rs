@@ -163,6 +163,9 @@ pub(super) fn means(kind: FindingKind) -> &'static str {
             "The consumer stands elsewhere than where its acknowledgements led: it repeats or misses messages."
         }
         FindingKind::TooSlow => "It came back, later than the scenario allows.",
+        FindingKind::ServerPanicked => {
+            "A server that panics on what lies on its disk does so again each time it is started."
+        }
         FindingKind::StepFailed => "Something that should have happened in its time did not.",
         FindingKind::NotCarriedOut => {
             "The drill was not carried out as written, so it says nothing about how it should have ended."

@@ -38,6 +38,8 @@ pub enum StreamPart {
     FirstBlock,
     /// The block of the newest messages.
     LastBlock,
+    /// In the block of the oldest messages, how long the headers of one are, which no hash covers.
+    HeaderLength,
     /// What is known of all blocks: `msgs/index.db`.
     Index,
     /// All messages.
@@ -53,6 +55,7 @@ impl fmt::Display for StreamPart {
         f.write_str(match self {
             Self::FirstBlock => "the first block",
             Self::LastBlock => "the last block",
+            Self::HeaderLength => "a message's header length",
             Self::Index => "the index",
             Self::Messages => "all messages",
             Self::Consumers => "the state of all consumers",
@@ -69,6 +72,8 @@ pub enum Harm {
     Flip,
     /// The last third is cut off.
     Truncate,
+    /// A length is more than there is.
+    Overflow,
     /// It is gone.
     Remove,
 }
@@ -78,6 +83,7 @@ impl fmt::Display for Harm {
         f.write_str(match self {
             Self::Flip => "flip a bit in",
             Self::Truncate => "cut off a third of",
+            Self::Overflow => "flip a high bit in",
             Self::Remove => "remove",
         })
     }

@@ -11,15 +11,17 @@ use super::written_step as written;
 type Result<T> = std::result::Result<T, Diagnostic>;
 
 /// What can be done to a file.
-const HARMS: [(&str, Harm); 3] = [
+const HARMS: [(&str, Harm); 4] = [
     ("flip", Harm::Flip),
     ("truncate", Harm::Truncate),
+    ("overflow", Harm::Overflow),
     ("remove", Harm::Remove),
 ];
 /// What can be damaged; without a part it is the meta group.
-const TARGETS: [(&str, Option<StreamPart>); 7] = [
+const TARGETS: [(&str, Option<StreamPart>); 8] = [
     ("first block", Some(StreamPart::FirstBlock)),
     ("last block", Some(StreamPart::LastBlock)),
+    ("header length", Some(StreamPart::HeaderLength)),
     ("index", Some(StreamPart::Index)),
     ("messages", Some(StreamPart::Messages)),
     ("consumers", Some(StreamPart::Consumers)),
@@ -58,6 +60,16 @@ impl Resolver<'_> {
         }
         if part == Some(StreamPart::Messages) && harm != Harm::Remove {
             let message = "all messages together can only be removed: say `how = \"remove\"`, or damage a block";
+            return Err(self.pointer.value(&damage.how, message));
+        }
+        let is_length = part == Some(StreamPart::HeaderLength);
+        if is_length && !matches!(harm, Harm::Flip | Harm::Overflow) {
+            let message =
+                "a length can't be cut or removed: say `how = \"flip\"` or `how = \"overflow\"`";
+            return Err(self.pointer.value(&damage.how, message));
+        }
+        if harm == Harm::Overflow && !is_length {
+            let message = "only lengths overflow: say `what = \"header length\"`";
             return Err(self.pointer.value(&damage.how, message));
         }
         Ok(DiskStep::Damage { node, target, harm })

@@ -501,73 +501,82 @@ lost = "nothing"
     }
 
     #[test]
-    fn faults_of_steps_about_damage_and_disks_are_pointed_at() {
-        let damage = |what: &str| format!("damage = {{ node = \"n1\", {what} }}");
-        for (step, expected) in [
+    fn faults_of_steps_about_damage_are_pointed_at() {
+        for (what, expected) in [
             (
-                damage("what = \"first blok\", how = \"flip\", stream = \"ORDERS\""),
+                "what = \"first blok\", how = \"flip\", stream = \"ORDERS\"",
                 "did you mean `first block`?",
             ),
             (
-                damage("what = \"index\", how = \"flop\", stream = \"ORDERS\""),
+                "what = \"index\", how = \"flop\", stream = \"ORDERS\"",
                 "did you mean `flip`?",
             ),
+            ("what = \"index\", how = \"flip\"", "index of which stream?"),
             (
-                damage("what = \"index\", how = \"flip\""),
-                "index of which stream?",
-            ),
-            (
-                damage("what = \"meta group\", how = \"flip\", stream = \"ORDERS\""),
+                "what = \"meta group\", how = \"flip\", stream = \"ORDERS\"",
                 "leave `stream` out",
             ),
             (
-                damage("what = \"messages\", how = \"flip\", stream = \"ORDERS\""),
+                "what = \"messages\", how = \"flip\", stream = \"ORDERS\"",
                 "can only be removed",
             ),
             (
-                damage("what = \"index\", how = \"flip\", stream = \"ORDER\""),
-                "did you mean `ORDERS`?",
+                "what = \"header length\", how = \"remove\", stream = \"ORDERS\"",
+                "can't be cut or removed",
             ),
             (
-                String::from("copy_disk = { node = \"n1\", as = \"a b\" }"),
+                "what = \"index\", how = \"overflow\", stream = \"ORDERS\"",
+                "only lengths overflow",
+            ),
+            (
+                "what = \"index\", how = \"flip\", stream = \"ORDER\"",
+                "did you mean `ORDERS`?",
+            ),
+        ] {
+            let step = format!("damage = {{ node = \"n1\", {what} }}");
+            let message = fault(VICTIM, &step);
+            assert!(message.contains("x.toml:10:"), "{step}: {message}");
+            assert!(message.contains(expected), "{step}: {message}");
+        }
+    }
+
+    #[test]
+    fn faults_of_steps_about_disks_are_pointed_at() {
+        for (step, expected) in [
+            (
+                "copy_disk = { node = \"n1\", as = \"a b\" }",
                 "can't be a copy's name",
             ),
             (
-                String::from("roll_back = { node = \"n1\", to = \"then\" }"),
+                "roll_back = { node = \"n1\", to = \"then\" }",
                 "no earlier step makes a copy `then`",
             ),
             (
-                String::from(
-                    "copy_disk = { node = \"n1\", as = \"then\" }\n[[step]]\nroll_back = { node = \"n1\", to = \"than\" }",
-                ),
+                "copy_disk = { node = \"n1\", as = \"then\" }\n[[step]]\nroll_back = { node = \"n1\", to = \"than\" }",
                 "did you mean `then`?",
             ),
             (
-                String::from(
-                    "copy_disk = { node = \"n1\", as = \"then\" }\n[[step]]\nroll_back = { node = \"n2\", to = \"then\" }",
-                ),
+                "copy_disk = { node = \"n1\", as = \"then\" }\n[[step]]\nroll_back = { node = \"n2\", to = \"then\" }",
                 "`then` has no disk of n2, only of n1",
             ),
             (
-                String::from(
-                    "copy_disk = { node = \"n1\", as = \"then\" }\n[[step]]\ncopy_disk = { node = \"n2\", as = \"then\" }",
-                ),
+                "copy_disk = { node = \"n1\", as = \"then\" }\n[[step]]\ncopy_disk = { node = \"n2\", as = \"then\" }",
                 "there are two copies `then`",
             ),
             (
-                String::from("extract = { node = \"n1\", backup = \"b\" }"),
+                "extract = { node = \"n1\", backup = \"b\" }",
                 "no earlier step makes a backup `b`",
             ),
             (
-                String::from("start = { node = \"consumer billing of ORDERS\" }"),
+                "start = { node = \"consumer billing of ORDERS\" }",
                 "ORDERS has no consumer `billing`",
             ),
             (
-                String::from("backup = { stream = \"ORDERS\", as = \"b\", lacks = [\"billing\"] }"),
+                "backup = { stream = \"ORDERS\", as = \"b\", lacks = [\"billing\"] }",
                 "ORDERS has no consumer `billing`",
             ),
         ] {
-            let message = fault(VICTIM, &step);
+            let message = fault(VICTIM, step);
             let is_placed = message.contains("x.toml:10:") || message.contains("x.toml:12:");
             assert!(is_placed, "{step}: {message}");
             assert!(message.contains(expected), "{step}: {message}");

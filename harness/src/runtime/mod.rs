@@ -17,6 +17,8 @@ use crate::fault::Fault;
 
 /// How much of a log an error carries.
 const LOG_TAIL_LINES: usize = 15;
+/// What a server writes first.
+const LAUNCHED: &str = "Starting nats-server";
 
 /// Why a disk can't be filled.
 const NO_DISK_SIZE: &str =
@@ -220,9 +222,43 @@ pub(crate) trait Host: fmt::Debug + Send + Sync {
     fn keep(&self, at: &Path);
 }
 
-/// The last lines of a log.
+/// The last lines of a log; of a server that panicked those in which it says why, for what each
+/// of its goroutines did follows them.
 fn tail(log: &[u8]) -> String {
     let log = String::from_utf8_lossy(log);
     let lines: Vec<_> = log.lines().collect();
-    lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
+    let launched = lines.iter().rposition(|line| line.contains(LAUNCHED));
+    let panicked = lines.iter().rposition(|line| is_panic(line));
+    let begin = panicked
+        .filter(|panicked| launched.is_none_or(|launched| launched < *panicked))
+        .unwrap_or(lines.len().saturating_sub(LOG_TAIL_LINES));
+    let lines = lines[begin..].iter().take(LOG_TAIL_LINES);
+    lines.copied().collect::<Vec<_>>().join("\n")
+}
+
+/// Whether Go's runtime says in this line that it ends a process.
+pub(crate) fn is_panic(line: &str) -> bool {
+    line.starts_with("panic: ") || line.starts_with("fatal error: ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_log_tells_why_a_server_panicked() {
+        let traces = "goroutine 7 [running]:\n\tserver/filestore.go:6678\n".repeat(40);
+        let launch = "[1] 2026/01/01 00:00:00.000000 [INF] Starting nats-server\n";
+        let panicked = format!("{launch}[1] listening\npanic: out of range\n\n{traces}");
+        let told = tail(panicked.as_bytes());
+        assert!(told.starts_with("panic: out of range\n"), "{told}");
+        assert_eq!(told.lines().count(), LOG_TAIL_LINES);
+        // It was started again, and ended in another way.
+        let again = format!("{panicked}{launch}[1] [FTL] no space left\n");
+        let told = tail(again.as_bytes());
+        assert!(
+            !told.contains("panic") && told.ends_with("no space left"),
+            "{told}"
+        );
+    }
 }

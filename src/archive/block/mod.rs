@@ -14,7 +14,7 @@ mod write;
 pub(super) use directory::DirectoryFiles;
 pub(super) use files::BlockFiles;
 pub(super) use index::Index;
-pub use payloads::payloads;
+pub use payloads::{HeaderLength, header_lengths, payloads};
 pub(super) use tar_read::TarFiles;
 pub(super) use walk::walk;
 pub(super) use write::{BlockSink, BlockWriter, DirectorySink, TarSink};
