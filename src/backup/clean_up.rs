@@ -25,7 +25,7 @@ pub(super) struct Begun<'a> {
     pub(super) stream: &'a str,
     /// What tells our stream from any other.
     pub(super) mark: &'a Mark,
-    /// Where the backup ends: a stream that goes further has taken messages of its own.
+    /// The last sequence that we sent: a stream that goes further has taken messages of its own.
     pub(super) last_sequence: u64,
     /// Whether the server said that it began.
     pub(super) is_certain: bool,

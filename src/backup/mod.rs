@@ -4,6 +4,7 @@ mod account;
 mod account_limits;
 mod account_place;
 mod before;
+mod beginning;
 mod clean_up;
 mod compare;
 mod comparison;

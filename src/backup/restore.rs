@@ -17,7 +17,7 @@ use super::overrides::Overrides;
 use super::plan::{Action, RestorePlan, plan_restore};
 use super::positions::find_consumers;
 use super::replace::Replaced;
-use super::sending::{begin, compare_state, send};
+use super::sending::{compare_state, send};
 use super::source::StreamBackup;
 use super::{Progress, remove_stream};
 use crate::jetstream::{Connection, RestoreTransfer, RestoreTuning};
@@ -289,19 +289,9 @@ impl Work<'_> {
         outgoing: Outgoing,
         stop: impl Future<Output = ()>,
     ) -> Result<Compared> {
-        let connection = self.connection;
-        let mark = Mark::prepare(connection, &self.plan.config).await?;
-        let config = mark.put_on(&self.plan.named_config());
-        // Its answer is awaited, whatever happens: without it nobody knows whose the name is.
-        let begun = begin(connection, self.plan, config, &outgoing, self.options).await;
-        let mut transfer = match begun {
-            Ok(transfer) => transfer,
-            Err(Failure::Before(error)) => return Err(error),
-            Err(Failure::Within(error)) => {
-                let is_certain = false;
-                return Err(self.begun(&mark, is_certain).clean_up(error).await);
-            }
-        };
+        let stop = stop.shared();
+        let mark = Mark::prepare(self.connection, &self.plan.config).await?;
+        let mut transfer = self.begin(&mark, &outgoing, stop.clone()).await?;
         let outcome = tokio::select! {
             outcome = self.send_and_compare(outgoing, &mut transfer) => outcome,
             () = stop => Err(Failure::Within(BackupError::Interrupted)),
@@ -318,12 +308,17 @@ impl Work<'_> {
         }
     }
 
-    fn begun<'a>(&'a self, mark: &'a Mark, is_certain: bool) -> Begun<'a> {
+    pub(super) fn begun<'a>(&'a self, mark: &'a Mark, is_certain: bool) -> Begun<'a> {
         Begun {
             connection: self.connection,
             stream: &self.plan.stream,
             mark,
-            last_sequence: self.backup.last_sequence(),
+            // As long as it has not begun nothing was sent, and whatever is there is new.
+            last_sequence: if is_certain {
+                self.backup.last_sequence()
+            } else {
+                0
+            },
             is_certain,
         }
     }

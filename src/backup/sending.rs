@@ -1,54 +1,23 @@
-//! Sending a stream: asked for, sent in chunks, and answered with what the server then has.
+//! Sending a stream: in chunks, and answered with what the server then has.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use lifeboat_harness::wait::pause_for;
-use serde_json::{Map, Value, json};
 
 use super::Progress;
 use super::error::{BackupError, Result};
 use super::outgoing::Outgoing;
 use super::plan::RestorePlan;
-use super::restore::{Failure, RestoreOptions};
 use super::source::StreamBackup;
-use crate::jetstream::{Connection, RequestError, RestoreTransfer, RestoreTuning, StreamInfo};
+use crate::jetstream::{RequestError, RestoreTransfer, StreamInfo};
 
 /// While a server loads what it was sent, that is told so often.
 const STILL_LOADING_EVERY: Duration = Duration::from_secs(15);
 /// JetStream's error numbers for a name in use: when a restore begins, and at its end when somebody
 /// took the name meanwhile.
 const NAME_IN_USE: [u32; 2] = [10130, 10058];
-
-/// Asks to restore, which takes the name.
-pub(super) async fn begin(
-    connection: &Connection,
-    plan: &RestorePlan,
-    config: Map<String, Value>,
-    outgoing: &Outgoing,
-    options: &RestoreOptions,
-) -> Result<RestoreTransfer, Failure> {
-    let tuning = options
-        .tuning
-        .unwrap_or_else(|| RestoreTuning::for_connection(connection));
-    connection
-        .restore(&plan.stream, &json!(config), &outgoing.state, tuning)
-        .await
-        .map_err(|error| {
-            // Without an answer it may have begun.
-            let is_refused = matches!(
-                error,
-                RequestError::Refused { .. } | RequestError::NoResponders { .. }
-            );
-            let error = refused(&plan.stream, "asking to restore", error);
-            if is_refused {
-                Failure::Before(error)
-            } else {
-                Failure::Within(error)
-            }
-        })
-}
 
 /// Sends the archive, several chunks under way at once.
 pub(super) async fn send(
@@ -93,7 +62,7 @@ pub(super) async fn send(
 }
 
 /// Tells a name that is taken from everything else the server may say.
-fn refused(stream: &str, doing: &str, error: RequestError) -> BackupError {
+pub(super) fn refused(stream: &str, doing: &str, error: RequestError) -> BackupError {
     if error
         .err_code()
         .is_some_and(|code| NAME_IN_USE.contains(&code))

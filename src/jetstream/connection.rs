@@ -26,6 +26,8 @@ const ANSWERED_AT_LAST_WITHIN: Duration = Duration::from_secs(20);
 const BEFORE_ASKING_AGAIN: Duration = Duration::from_millis(100);
 /// While nothing comes of a transfer, the connection is looked at so often.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(1);
+/// So much of an answer that can't be read is shown.
+const SHOWN_CHARS: usize = 300;
 
 /// A connection to an account.
 #[derive(Debug, Clone)]
@@ -142,9 +144,19 @@ impl Connection {
 
     /// Makes an API call and decodes the answer.
     pub(super) async fn call<T: DeserializeOwned>(&self, call: &str, body: &Value) -> Result<T> {
+        self.call_within(call, body, self.answer_within).await
+    }
+
+    /// Makes an API call whose answer takes as long as this.
+    pub(super) async fn call_within<T: DeserializeOwned>(
+        &self,
+        call: &str,
+        body: &Value,
+        within: Duration,
+    ) -> Result<T> {
         let subject = self.api(call);
         let body = Bytes::from(body.to_string());
-        let answer = self.ask(&subject, None, body, self.answer_within).await?;
+        let answer = self.ask(&subject, None, body, within).await?;
         decode(&subject, &answer)
     }
 
@@ -218,5 +230,8 @@ pub(super) fn decode<T: DeserializeOwned>(subject: &str, answer: &[u8]) -> Resul
             .map_err(|error| RequestError::unreadable(subject, &error))?;
         return Err(error.refusing(subject));
     }
-    serde_json::from_value(answer).map_err(|error| RequestError::unreadable(subject, &error))
+    T::deserialize(&answer).map_err(|error| {
+        let shown: String = answer.to_string().chars().take(SHOWN_CHARS).collect();
+        RequestError::unreadable(subject, &format!("{error}: {shown}"))
+    })
 }

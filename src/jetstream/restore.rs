@@ -59,6 +59,10 @@ const BEFORE_ASKING_AGAIN: Duration = Duration::from_millis(100);
 /// In a fresh cluster, interest in the restore's subject may take a moment to spread.
 const INTEREST_WITHIN: Duration = Duration::from_secs(3);
 
+/// How long a server may take to begin: a cluster's answers once the stream's new group has elected
+/// a leader, which takes up to nine seconds, and several tries where a node is missing.
+const BEGUN_WITHIN: Duration = Duration::from_secs(20);
+
 /// A restore under way.
 #[derive(Debug)]
 pub struct RestoreTransfer {
@@ -79,14 +83,17 @@ pub struct RestoreTransfer {
 
 #[derive(Deserialize)]
 struct Answer {
-    deliver_subject: String,
+    /// None where a stream was made instead.
+    deliver_subject: Option<String>,
 }
 
 impl Connection {
     /// Begins to restore a stream: from now on its name is taken.
     ///
     /// # Errors
-    /// [`RequestError::Refused`] with the server's reason, such as a name in use (10130).
+    /// [`RequestError::Refused`] with the server's reason, such as a name in use (10130);
+    /// [`RequestError::Unreadable`] when it made an empty stream instead, as servers do that were told
+    /// of the name's deletion a moment ago while a node was down.
     pub async fn restore(
         &self,
         stream: &str,
@@ -96,18 +103,22 @@ impl Connection {
     ) -> Result<RestoreTransfer> {
         let body = json!({ "config": config, "state": state });
         let times_connected = self.times_connected();
-        let answer: Answer = self
-            .call(&format!("STREAM.RESTORE.{stream}"), &body)
-            .await?;
+        let call = format!("STREAM.RESTORE.{stream}");
+        let within = BEGUN_WITHIN.max(self.answer_within());
+        let answer: Answer = self.call_within(&call, &body, within).await?;
+        let Some(subject) = answer.deliver_subject else {
+            let reason = "the server made an empty stream instead of beginning to restore";
+            return Err(RequestError::unreadable(&self.api(&call), reason));
+        };
         let inbox = self.client().new_inbox();
         let answers = self
             .client()
             .subscribe(format!("{inbox}.*"))
             .await
-            .map_err(|error| RequestError::disconnected(&answer.deliver_subject, &error))?;
+            .map_err(|error| RequestError::disconnected(&subject, &error))?;
         Ok(RestoreTransfer {
             connection: self.clone(),
-            subject: answer.deliver_subject,
+            subject,
             inbox,
             answers,
             waiting: BTreeSet::new(),
