@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::fault::Fault;
 use crate::node::NodeState;
-use crate::runtime::is_panic;
+use crate::runtime::{LAUNCHED, is_panic};
 
 /// The result of a harness call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -236,7 +236,9 @@ impl Error {
         let Self::Exited { log_tail, .. } = self else {
             return None;
         };
-        log_tail.lines().next().filter(|line| is_panic(line))
+        // The end of a log may begin with the panic of an earlier launch.
+        let first = log_tail.lines().next();
+        first.filter(|line| is_panic(line) && !log_tail.contains(LAUNCHED))
     }
 }
 

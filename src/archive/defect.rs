@@ -86,8 +86,8 @@ pub enum Kind {
     FewerConsumers,
     /// Headers that do not look like any: sent so by a client, or their length is damaged.
     OddHeaders,
-    /// A subject with an empty token or white space, which no client can publish to: made so by the
-    /// stream's transform, or its length is damaged.
+    /// A subject with an empty token or white space, which no NATS client can publish to: made so by the
+    /// stream's transform or by MQTT, or its length is damaged.
     OddSubject,
     /// The index counts other messages by subject than there are: the length of a subject is damaged,
     /// or the server miscounted.

@@ -43,8 +43,12 @@ impl Sums {
 pub(super) struct SubjectCounts(u64);
 
 impl SubjectCounts {
-    /// Counts messages of a subject.
+    /// Counts messages of a subject, where servers do: an empty one is in no index, nor is one with the
+    /// byte 127 (`stree.Insert`).
     pub(super) fn add(&mut self, subject: &[u8], messages: u64) {
+        if subject.is_empty() || subject.contains(&0x7f) {
+            return;
+        }
         let mut hasher = DefaultHasher::new();
         hasher.write(subject);
         let term = hasher.finish().wrapping_mul(messages);

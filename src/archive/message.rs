@@ -34,8 +34,8 @@ impl<'a> Message<'a> {
         !is_sound && !block.is_empty()
     }
 
-    /// Whether no client can have published to its subject: a token is empty, or has white space.
-    /// A stream's transform of subjects can have made it so.
+    /// Whether no NATS client can have published to its subject: a token is empty, or has white space.
+    /// A stream's transform of subjects can have made it so, or a client of MQTT.
     pub(super) fn has_odd_subject(&self) -> bool {
         let mut tokens = self.subject.split(|byte| *byte == b'.');
         tokens.any(|token| token.is_empty() || token.iter().any(|byte| b" \t\r\n".contains(byte)))

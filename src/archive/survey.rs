@@ -196,8 +196,8 @@ impl Surveyor {
         if message.has_odd_subject() {
             let subject = message.subject_text();
             let detail = format!(
-                "the subject of sequence {sequence}, {subject:?}, is none that can be published to: a \
-                 transform made it so, or its length is damaged"
+                "the subject of sequence {sequence}, {subject:?}, is none that NATS clients can publish to: \
+                 a transform or MQTT made it so, or its length is damaged"
             );
             found(Kind::OddSubject, detail);
         }

@@ -1,10 +1,12 @@
 //! Having a server begin a restore, which takes the stream's name.
 
 use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::clean_up::Begun;
 use super::error::{BackupError, Result};
 use super::mark::Mark;
 use super::outgoing::Outgoing;
@@ -12,12 +14,15 @@ use super::restore::{Failure, Work};
 use super::sending::refused;
 use crate::jetstream::{RequestError, RestoreTransfer, RestoreTuning};
 
-/// So often a server is asked.
+/// So often a server is asked that makes an empty stream instead.
 const MOST_ASKED: u32 = 3;
+/// A cluster that refuses later than this may leave what it began (`canDelete` of
+/// `processStreamAssignmentResults` in `jetstream_cluster.go`).
+const REFUSED_WITHIN: Duration = Duration::from_secs(5);
 
 impl Work<'_> {
-    /// Has the server begin. One that gave no answer, or made an empty stream instead, as servers do
-    /// that were told of a deletion a moment ago, is asked again once nothing of that is left.
+    /// Has the server begin. One that makes an empty stream instead, as servers do that were told of a
+    /// deletion a moment ago, is asked again once that is gone.
     pub(super) async fn begin(
         &self,
         mark: &Mark,
@@ -25,6 +30,7 @@ impl Work<'_> {
         stop: impl Future<Output = ()>,
     ) -> Result<RestoreTransfer> {
         let mut stop = pin!(stop);
+        self.progress.phase("asking", None);
         let mut asked = 1;
         loop {
             // Its answer is awaited, whatever happens: without it nobody knows whose the name is.
@@ -33,17 +39,24 @@ impl Work<'_> {
                 Err(Failure::Before(error)) => return Err(error),
                 Err(Failure::Within(error)) => error,
             };
-            let is_certain = false;
-            let failure = self.begun(mark, is_certain).clean_up(failure).await;
-            if asked == MOST_ASKED || matches!(failure, BackupError::LeftBehind { .. }) {
-                return Err(failure);
-            }
-            if stop.as_mut().now_or_never().is_some() {
+            let is_made = is_made_instead(&failure);
+            let failure = self.unsent(mark, is_made).clean_up(failure).await;
+            let is_gone = !matches!(failure, BackupError::LeftBehind { .. });
+            if is_gone && stop.as_mut().now_or_never().is_some() {
                 return Err(BackupError::Interrupted);
             }
+            // Without a mark nobody knows whose the stream is that is found next.
+            if !is_made_instead(&failure) || !mark.is_set() {
+                return Err(failure);
+            }
+            if asked == MOST_ASKED {
+                return Err(BackupError::GaveUp {
+                    attempts: asked,
+                    failure: Box::new(failure),
+                });
+            }
             asked += 1;
-            self.progress
-                .note(&format!("{failure}; nothing of it is left: asking again"));
+            self.progress.note(&format!("{failure}; asking again"));
         }
     }
 
@@ -52,19 +65,46 @@ impl Work<'_> {
         let tuning = self.options.tuning;
         let tuning = tuning.unwrap_or_else(|| RestoreTuning::for_connection(self.connection));
         let config = json!(mark.put_on(&self.plan.named_config()));
+        let asked = Instant::now();
         let begun = (self.connection).restore(stream, &config, &outgoing.state, tuning);
         begun.await.map_err(|error| {
             // Without an answer it may have begun.
-            let is_refused = matches!(
-                error,
-                RequestError::Refused { .. } | RequestError::NoResponders { .. }
-            );
+            let is_refused = matches!(error, RequestError::NoResponders { .. })
+                || (matches!(error, RequestError::Refused { .. })
+                    && asked.elapsed() < REFUSED_WITHIN);
             let error = refused(stream, "asking to restore", error);
-            if is_refused {
+            if is_refused || matches!(error, BackupError::StreamExists { .. }) {
                 Failure::Before(error)
             } else {
                 Failure::Within(error)
             }
         })
     }
+
+    /// What may be there although nothing was sent: whatever it holds is new, unless it fills itself.
+    fn unsent<'a>(&'a self, mark: &'a Mark, is_certain: bool) -> Begun<'a> {
+        let config = &self.plan.config;
+        let is_empty = |value: &Value| value.is_null() || value == &json!([]);
+        let has = |key: &str| config.get(key).is_some_and(|value| !is_empty(value));
+        let last_sequence = if has("mirror") || has("sources") {
+            self.backup.last_sequence()
+        } else {
+            let first = config.get("first_seq").and_then(Value::as_u64);
+            first.unwrap_or(0).saturating_sub(1)
+        };
+        Begun {
+            last_sequence,
+            ..self.begun(mark, is_certain)
+        }
+    }
+}
+
+fn is_made_instead(failure: &BackupError) -> bool {
+    matches!(
+        failure,
+        BackupError::Request {
+            source: RequestError::MadeInstead { .. },
+            ..
+        }
+    )
 }

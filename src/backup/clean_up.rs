@@ -25,9 +25,10 @@ pub(super) struct Begun<'a> {
     pub(super) stream: &'a str,
     /// What tells our stream from any other.
     pub(super) mark: &'a Mark,
-    /// The last sequence that we sent: a stream that goes further has taken messages of its own.
+    /// The last sequence that it can have of us: a stream that goes further has taken messages of its
+    /// own.
     pub(super) last_sequence: u64,
-    /// Whether the server said that it began.
+    /// Whether the server said that the name is ours.
     pub(super) is_certain: bool,
 }
 

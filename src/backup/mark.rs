@@ -61,6 +61,11 @@ impl Mark {
         marked
     }
 
+    /// Whether there is one.
+    pub(super) fn is_set(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Whether a stream has this very mark, so that it is what this restore began. Of a sealed one
     /// that can't be told; it was made under a name that was free.
     pub(super) fn is_on(&self, config: &Value) -> bool {

@@ -313,12 +313,7 @@ impl Work<'_> {
             connection: self.connection,
             stream: &self.plan.stream,
             mark,
-            // As long as it has not begun nothing was sent, and whatever is there is new.
-            last_sequence: if is_certain {
-                self.backup.last_sequence()
-            } else {
-                0
-            },
+            last_sequence: self.backup.last_sequence(),
             is_certain,
         }
     }

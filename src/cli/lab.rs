@@ -134,12 +134,12 @@ pub enum LabVerb {
         /// The stream; not for the meta group
         #[arg(long)]
         stream: Option<String>,
-        /// What is damaged
+        /// What is damaged; "header length" is that of a message in the first block, which no hash covers
         #[arg(long, default_value = "last block", value_parser = PossibleValuesParser::new([
             "first block", "last block", "header length", "index", "messages", "consumers", "configuration", "meta group",
         ]))]
         what: String,
-        /// How
+        /// How; a header length is flipped, or overflows, which nothing else does
         #[arg(long, default_value = "flip", value_parser = PossibleValuesParser::new(["flip", "truncate", "overflow", "remove"]))]
         how: String,
     },

@@ -137,14 +137,14 @@ fn choose_bit(content: &[u8], random: &mut fastrand::Rng) -> Option<(usize, u32)
     }
 }
 
-/// A bit of the header length in the middle of a block: the lowest, by which headers and payload
-/// still fit, or the lowest by which the headers are longer than both.
+/// A bit of the header length in the middle of a block: the lowest by which the headers are no longer
+/// than headers and payload were, or the lowest by which they are.
 fn choose_length_bit(content: &[u8], harm: Harm) -> Option<(usize, u32)> {
     let lengths = header_lengths(content);
     let middle = lengths.get(lengths.len() / 2)?;
     let does = |bit: &u32| match harm {
         Harm::Overflow => middle.length ^ (1 << bit) > middle.most,
-        Harm::Flip | Harm::Truncate | Harm::Remove => true,
+        Harm::Flip | Harm::Truncate | Harm::Remove => middle.length ^ (1 << bit) <= middle.most,
     };
     let bit = (0..u32::BITS).find(does)?;
     Some((middle.at + bit as usize / 8, bit % 8))
@@ -264,6 +264,29 @@ mod tests {
         let meta = files_of(root.path(), &DamageTarget::MetaGroup).unwrap();
         let expected = ["msgs/9.blk", "msgs/10.blk", "snapshots/snap.1.2"].map(Path::new);
         assert_eq!(meta, expected);
+    }
+
+    /// A message's record as servers write it, but for its hash.
+    fn record(headers: u32, payload: u32) -> Vec<u8> {
+        let length = 22 + 1 + 4 + headers + payload + 8;
+        let mut record = (length | 1 << 31).to_le_bytes().to_vec();
+        record.extend([1, 0, 0, 0, 0, 0, 0, 0]);
+        record.extend([0; 8]);
+        record.extend([1, 0, b's']);
+        record.extend(headers.to_le_bytes());
+        record.extend(vec![b'x'; (headers + payload + 8) as usize]);
+        record
+    }
+
+    #[test]
+    fn a_length_is_flipped_so_that_it_fits_or_so_that_it_does_not() {
+        let chosen = |headers, payload, harm| choose_length_bit(&record(headers, payload), harm);
+        // 23 is where the length begins.
+        assert_eq!(chosen(12, 10, Harm::Flip), Some((23, 0)));
+        assert_eq!(chosen(12, 0, Harm::Flip), Some((23, 2)));
+        assert_eq!(chosen(12, 10, Harm::Overflow), Some((23, 4)));
+        assert_eq!(chosen(12, 1000, Harm::Overflow), Some((24, 2)));
+        assert_eq!(choose_length_bit(b"no block", Harm::Flip), None);
     }
 
     #[test]

@@ -49,15 +49,6 @@ pub(super) fn by_harness(error: HarnessError) -> Failure {
     }
 }
 
-/// An error of a server's launch: one that panics breaks a promise.
-pub(super) fn by_launch(error: HarnessError) -> Failure {
-    if error.panic().is_some() {
-        broken(error)
-    } else {
-        impossible(error)
-    }
-}
-
 /// An error of an operator's request, which is made once: no answer is no success either.
 pub(super) fn by_operator(error: HarnessError) -> Failure {
     if matches!(error, HarnessError::NoAnswer { .. }) {

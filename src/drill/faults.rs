@@ -5,7 +5,7 @@ use std::time::Duration;
 use lifeboat_harness::{Error as HarnessError, Node, NodeState, StoreArea};
 
 use super::choice::choose;
-use super::failure::{Failure, broken, by_harness, by_launch, impossible};
+use super::failure::{Failure, broken, by_harness, impossible};
 use super::steps::Outcome;
 use super::world::World;
 use crate::ledger::{Event, FaultKind};
@@ -154,7 +154,8 @@ pub(super) async fn start_all(world: &World<'_>) -> Outcome {
         return Err(impossible("no server has ended"));
     }
     for node in &nodes {
-        node.start().await.map_err(by_launch)?;
+        let started = node.start().await;
+        started.map_err(|error| by_launch(world, error))?;
     }
     world.note(format!("{} run again", names_of(&nodes)));
     Ok(())
@@ -184,13 +185,24 @@ pub(super) async fn resume(world: &World<'_>, choice: &NodeChoice) -> Outcome {
 
 pub(super) async fn start(world: &World<'_>, choice: &NodeChoice) -> Outcome {
     let node = chosen(world, choice).await?;
-    node.start().await.map_err(by_launch)
+    let started = node.start().await;
+    started.map_err(|error| by_launch(world, error))
+}
+
+/// An error of a server's launch: one that panics breaks a promise.
+pub(super) fn by_launch(world: &World<'_>, error: HarnessError) -> Failure {
+    if world.record_panic(&error) {
+        broken(error)
+    } else {
+        impossible(error)
+    }
 }
 
 /// Starts a node that must not come up.
 pub(super) async fn start_fails(world: &World<'_>, choice: &NodeChoice) -> Outcome {
     let node = chosen(world, choice).await?;
     match node.start().await {
+        Err(error) if world.record_panic(&error) => Err(broken(error)),
         Err(HarnessError::Exited {
             status, log_tail, ..
         }) => {

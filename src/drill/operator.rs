@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 use super::choice::choose;
 use super::clusters::key_of;
-use super::failure::{Failure, broken, by_launch, by_operator, impossible};
-use super::faults::chosen;
+use super::failure::{Failure, broken, by_operator, impossible};
+use super::faults::{by_launch, chosen};
 use super::steps::Outcome;
 use super::world::World;
 use crate::jetstream::Connection;
@@ -42,7 +42,8 @@ pub(super) async fn upgrade(
     if node.state().map_err(impossible)? == NodeState::Running {
         node.stop().await.map_err(impossible)?;
     }
-    node.start_with(&server).await.map_err(by_launch)?;
+    let started = node.start_with(&server).await;
+    started.map_err(|error| by_launch(world, error))?;
     world.note(format!("{} runs {to}, and ran {before}", node.name()));
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat_harness::wait::{Probe, until};
-use lifeboat_harness::{Error as HarnessError, Runtime, ServerBinary};
+use lifeboat_harness::{Runtime, ServerBinary};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -245,11 +245,12 @@ impl Stage<'_> {
             replicas::drain(&world).await;
             load.end_consuming().await;
             watcher.stage("letting replicas become equal");
+            let holders = replicas::settle(&world).await;
             // A server that died by itself was no part of the scenario.
             if let Err(reason) = ended_by_themselves(&world).await {
                 ledger.record(Event::Aborted { reason });
             }
-            replicas::settle(&world).await
+            holders
         };
         let mut holders = tokio::select! {
             holders = under_load => holders,
@@ -279,12 +280,7 @@ async fn ended_by_themselves(world: &World<'_>) -> Result<(), String> {
     let ended = world.cluster().ended_by_themselves().await;
     let ended = ended.map_err(|error| error.to_string())?;
     for error in &ended {
-        if let (HarnessError::Exited { node, .. }, Some(panic)) = (error, error.panic()) {
-            world.record(Event::ServerPanicked {
-                node: node.clone(),
-                text: panic.to_owned(),
-            });
-        }
+        let _is_panic = world.record_panic(error);
     }
     ended.first().map_or(Ok(()), |error| Err(error.to_string()))
 }

@@ -8,6 +8,7 @@ use lifeboat_harness::wait::{Probe, TimedOut, pause_for, until};
 use super::again::publish_again;
 use super::choice::{choose, choose_unnamed, members};
 use super::failure::{Failure, broken, by_harness, impossible};
+use super::faults::by_launch;
 use super::observe::{copies, live};
 use super::world::World;
 use super::{
@@ -243,7 +244,14 @@ async fn publish(world: &World<'_>, stream: &str, batch: Batch) -> Outcome {
 }
 
 async fn add_node(world: &World<'_>, alias: &str) -> Outcome {
-    let node = world.cluster().add_node().await.map_err(by_harness)?;
+    let added = world.cluster().add_node().await;
+    let node = added.map_err(|error| {
+        if error.panic().is_some() {
+            by_launch(world, error)
+        } else {
+            by_harness(error)
+        }
+    })?;
     world.name_node(alias, node.name());
     world.note(format!("{} joined", node.name()));
     Ok(())

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use lifeboat_harness::Cluster;
+use lifeboat_harness::{Cluster, Error as HarnessError};
 
 use super::clusters::Clusters;
 use super::evidence::Evidence;
@@ -143,6 +143,18 @@ impl<'a> World<'a> {
     pub(super) fn note(&self, text: String) {
         self.recorder.watcher.note(&text);
         self.record(Event::Noted { text });
+    }
+
+    /// Writes down what a server said that ended in a panic; whether it did.
+    pub(super) fn record_panic(&self, error: &HarnessError) -> bool {
+        let (HarnessError::Exited { node, .. }, Some(panic)) = (error, error.panic()) else {
+            return false;
+        };
+        self.record(Event::ServerPanicked {
+            node: node.clone(),
+            text: panic.to_owned(),
+        });
+        true
     }
 
     /// A connection for what concerns the cluster as a whole: to no node that is cut off.

@@ -65,6 +65,12 @@ pub enum RequestError {
         /// What happened.
         reason: String,
     },
+    /// A server that was asked to restore made an empty stream, and answered so.
+    #[error("{subject}: the server made an empty stream instead of beginning to restore")]
+    MadeInstead {
+        /// What was asked.
+        subject: String,
+    },
     /// An answer that can't be read.
     #[error("{subject}: unreadable answer: {reason}")]
     Unreadable {

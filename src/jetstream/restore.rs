@@ -92,7 +92,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`RequestError::Refused`] with the server's reason, such as a name in use (10130);
-    /// [`RequestError::Unreadable`] when it made an empty stream instead, as servers do that were told
+    /// [`RequestError::MadeInstead`] when it made an empty stream, as servers to 2.14 do that were told
     /// of the name's deletion a moment ago while a node was down.
     pub async fn restore(
         &self,
@@ -107,8 +107,8 @@ impl Connection {
         let within = BEGUN_WITHIN.max(self.answer_within());
         let answer: Answer = self.call_within(&call, &body, within).await?;
         let Some(subject) = answer.deliver_subject else {
-            let reason = "the server made an empty stream instead of beginning to restore";
-            return Err(RequestError::unreadable(&self.api(&call), reason));
+            let subject = self.api(&call);
+            return Err(RequestError::MadeInstead { subject });
         };
         let inbox = self.client().new_inbox();
         let answers = self

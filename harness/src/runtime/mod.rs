@@ -18,7 +18,7 @@ use crate::fault::Fault;
 /// How much of a log an error carries.
 const LOG_TAIL_LINES: usize = 15;
 /// What a server writes first.
-const LAUNCHED: &str = "Starting nats-server";
+pub(crate) const LAUNCHED: &str = "Starting nats-server";
 
 /// Why a disk can't be filled.
 const NO_DISK_SIZE: &str =
@@ -236,9 +236,11 @@ fn tail(log: &[u8]) -> String {
     lines.copied().collect::<Vec<_>>().join("\n")
 }
 
-/// Whether Go's runtime says in this line that it ends a process.
+/// Whether Go's runtime says in this line that it ends a process, and not for want of memory or
+/// threads, which is this machine's doing.
 pub(crate) fn is_panic(line: &str) -> bool {
-    line.starts_with("panic: ") || line.starts_with("fatal error: ")
+    let is_want = line.contains("out of memory") || line.contains("newosproc");
+    line.starts_with("panic: ") || (line.starts_with("fatal error: ") && !is_want)
 }
 
 #[cfg(test)]
@@ -252,6 +254,13 @@ mod tests {
         let panicked = format!("{launch}[1] listening\npanic: out of range\n\n{traces}");
         let told = tail(panicked.as_bytes());
         assert!(told.starts_with("panic: out of range\n"), "{told}");
+        let exited = |log_tail: &str| Error::Exited {
+            node: String::from("n1"),
+            status: String::from("exit status: 2"),
+            log_tail: log_tail.to_owned(),
+        };
+        assert_eq!(exited(&told).panic(), Some("panic: out of range"));
+        assert_eq!(exited("fatal error: runtime: out of memory").panic(), None);
         assert_eq!(told.lines().count(), LOG_TAIL_LINES);
         // It was started again, and ended in another way.
         let again = format!("{panicked}{launch}[1] [FTL] no space left\n");
@@ -260,5 +269,7 @@ mod tests {
             !told.contains("panic") && told.ends_with("no space left"),
             "{told}"
         );
+        let earlier = format!("panic: out of range\n{launch}[1] [FTL] no space left");
+        assert_eq!(exited(&tail(earlier.as_bytes())).panic(), None);
     }
 }
