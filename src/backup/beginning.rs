@@ -1,4 +1,9 @@
 //! Having a server begin a restore, which takes the stream's name.
+//!
+//! The meta leader picks at random which replica is to receive it, also one whose node is down
+//! (`setPreferred` in `jetstream_cluster.go`; later servers leave out those that they know to be down).
+//! Then nobody answers, or servers to 2.14 make an empty stream instead: of three replicas one in
+//! three such requests goes wrong, each for itself.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -14,15 +19,15 @@ use super::restore::{Failure, Work};
 use super::sending::refused;
 use crate::jetstream::{RequestError, RestoreTransfer, RestoreTuning};
 
-/// So often a server is asked that makes an empty stream instead.
-const MOST_ASKED: u32 = 3;
+/// So often a server is asked that gives no answer, or makes an empty stream instead.
+const MOST_ASKED: u32 = 5;
 /// A cluster that refuses later than this may leave what it began (`canDelete` of
 /// `processStreamAssignmentResults` in `jetstream_cluster.go`).
 const REFUSED_WITHIN: Duration = Duration::from_secs(5);
 
 impl Work<'_> {
-    /// Has the server begin. One that makes an empty stream instead, as servers do that were told of a
-    /// deletion a moment ago, is asked again once that is gone.
+    /// Has the server begin; a cluster that gave it to a node that is down is asked again once nothing
+    /// of that is left.
     pub(super) async fn begin(
         &self,
         mark: &Mark,
@@ -36,8 +41,11 @@ impl Work<'_> {
             // Its answer is awaited, whatever happens: without it nobody knows whose the name is.
             let failure = match self.ask(mark, outgoing).await {
                 Ok(transfer) => return Ok(transfer),
-                Err(Failure::Before(error)) => return Err(error),
-                Err(Failure::Within(error)) => error,
+                // What was asked for before may have come late.
+                Err(Failure::Before(error)) if asked == 1 || !is_taken(&error) => {
+                    return Err(error);
+                }
+                Err(Failure::Before(error) | Failure::Within(error)) => error,
             };
             let is_made = is_made_instead(&failure);
             let failure = self.unsent(mark, is_made).clean_up(failure).await;
@@ -46,7 +54,7 @@ impl Work<'_> {
                 return Err(BackupError::Interrupted);
             }
             // Without a mark nobody knows whose the stream is that is found next.
-            if !is_made_instead(&failure) || !mark.is_set() {
+            if !self.is_worth_asking_again(&failure) || !mark.is_set() {
                 return Err(failure);
             }
             if asked == MOST_ASKED {
@@ -56,7 +64,9 @@ impl Work<'_> {
                 });
             }
             asked += 1;
-            self.progress.note(&format!("{failure}; asking again"));
+            self.progress.note(&format!(
+                "{failure}: it was given to a node that is down, perhaps; asking again"
+            ));
         }
     }
 
@@ -73,12 +83,25 @@ impl Work<'_> {
                 || (matches!(error, RequestError::Refused { .. })
                     && asked.elapsed() < REFUSED_WITHIN);
             let error = refused(stream, "asking to restore", error);
-            if is_refused || matches!(error, BackupError::StreamExists { .. }) {
+            if is_refused || is_taken(&error) {
                 Failure::Before(error)
             } else {
                 Failure::Within(error)
             }
         })
+    }
+
+    fn is_worth_asking_again(&self, failure: &BackupError) -> bool {
+        let is_silence = matches!(
+            failure,
+            BackupError::Request {
+                source: RequestError::TimedOut { .. },
+                ..
+            }
+        );
+        (is_silence && self.connection.is_clustered())
+            || is_made_instead(failure)
+            || is_taken(failure)
     }
 
     /// What may be there although nothing was sent: whatever it holds is new, unless it fills itself.
@@ -97,6 +120,10 @@ impl Work<'_> {
             ..self.begun(mark, is_certain)
         }
     }
+}
+
+fn is_taken(failure: &BackupError) -> bool {
+    matches!(failure, BackupError::StreamExists { .. })
 }
 
 fn is_made_instead(failure: &BackupError) -> bool {

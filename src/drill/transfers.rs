@@ -20,8 +20,8 @@ use crate::jetstream::{RestoreTuning, SnapshotOptions};
 use crate::ledger::Event;
 use crate::scenario::{RestoreChanges, TransferStep};
 
-/// How long content may take to come, or to be sent: a server that does not begin is given 20 s, and
-/// what it did instead up to a minute to be gone.
+/// How long content may take to come, or to be sent: a cluster that does not begin is asked several
+/// times, which takes more than a minute.
 const CONTENT_WITHIN: Duration = Duration::from_secs(180);
 /// Chunks of a slow transfer, one under way at a time: with a slow network it takes as long as a
 /// drill needs.

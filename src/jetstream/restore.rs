@@ -59,9 +59,9 @@ const BEFORE_ASKING_AGAIN: Duration = Duration::from_millis(100);
 /// In a fresh cluster, interest in the restore's subject may take a moment to spread.
 const INTEREST_WITHIN: Duration = Duration::from_secs(3);
 
-/// How long a server may take to begin: a cluster's answers once the stream's new group has elected
-/// a leader, which takes up to nine seconds, and several tries where a node is missing.
-const BEGUN_WITHIN: Duration = Duration::from_secs(20);
+/// How long a cluster may take to begin: the node that it is given to leads the stream's new group
+/// first.
+const BEGUN_WITHIN: Duration = Duration::from_secs(10);
 
 /// A restore under way.
 #[derive(Debug)]
@@ -92,8 +92,8 @@ impl Connection {
     ///
     /// # Errors
     /// [`RequestError::Refused`] with the server's reason, such as a name in use (10130);
-    /// [`RequestError::MadeInstead`] when it made an empty stream, as servers to 2.14 do that were told
-    /// of the name's deletion a moment ago while a node was down.
+    /// [`RequestError::MadeInstead`] when it made an empty stream, as servers to 2.14 do that gave the
+    /// restore to a node that is down.
     pub async fn restore(
         &self,
         stream: &str,
