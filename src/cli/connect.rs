@@ -73,7 +73,7 @@ pub struct Connect {
     /// What the names of inboxes begin with
     #[arg(long, value_name = "PREFIX")]
     pub inbox_prefix: Option<String>,
-    /// How long one request may take, such as 5s
+    /// How long one request may take, such as 5s; a restore is given at least 10s to begin
     #[arg(
         long,
         value_name = "TIME",

@@ -8,7 +8,6 @@ use lifeboat_harness::wait::{Probe, TimedOut, pause_for, until};
 use super::again::publish_again;
 use super::choice::{choose, choose_unnamed, members};
 use super::failure::{Failure, broken, by_harness, impossible};
-use super::faults::by_launch;
 use super::observe::{copies, live};
 use super::world::World;
 use super::{
@@ -246,8 +245,8 @@ async fn publish(world: &World<'_>, stream: &str, batch: Batch) -> Outcome {
 async fn add_node(world: &World<'_>, alias: &str) -> Outcome {
     let added = world.cluster().add_node().await;
     let node = added.map_err(|error| {
-        if error.panic().is_some() {
-            by_launch(world, error)
+        if world.record_panic(&error) {
+            broken(error)
         } else {
             by_harness(error)
         }

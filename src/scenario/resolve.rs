@@ -392,6 +392,12 @@ lost = "nothing"
         assert!(message.contains(expected), "{to}: {message}");
     }
 
+    /// A step in the place of the first is pointed at by its line.
+    fn expect_fault_of_step(step: &str, expected: &str) {
+        expect_fault(VICTIM, step, "x.toml:10:");
+        expect_fault(VICTIM, step, expected);
+    }
+
     #[test]
     fn defaults_are_filled_in() {
         let scenario = load(Path::new("x.toml"), GOOD).unwrap();
@@ -494,9 +500,7 @@ lost = "nothing"
                 "only a disk with a size can be filled",
             ),
         ] {
-            let message = fault(VICTIM, step);
-            assert!(message.contains("x.toml:10:"), "{step}: {message}");
-            assert!(message.contains(expected), "{step}: {message}");
+            expect_fault_of_step(step, expected);
         }
     }
 
@@ -534,9 +538,7 @@ lost = "nothing"
             ),
         ] {
             let step = format!("damage = {{ node = \"n1\", {what} }}");
-            let message = fault(VICTIM, &step);
-            assert!(message.contains("x.toml:10:"), "{step}: {message}");
-            assert!(message.contains(expected), "{step}: {message}");
+            expect_fault_of_step(&step, expected);
         }
     }
 
@@ -632,9 +634,7 @@ lost = "nothing"
                 "unknown field `fails`",
             ),
         ] {
-            let message = fault(VICTIM, step);
-            assert!(message.contains("x.toml:10:"), "{step}: {message}");
-            assert!(message.contains(expected), "{step}: {message}");
+            expect_fault_of_step(step, expected);
         }
         let restore = |what: &str| {
             format!(
@@ -673,9 +673,7 @@ lost = "nothing"
                 "`n7` is no node",
             ),
         ] {
-            let message = fault(VICTIM, step);
-            assert!(message.contains("x.toml:10:"), "{step}: {message}");
-            assert!(message.contains(expected), "{step}: {message}");
+            expect_fault_of_step(step, expected);
         }
         for (from, to, expected) in [
             (

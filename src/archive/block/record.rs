@@ -8,9 +8,9 @@
 //! The hash is HighwayHash-64 over sequence and time, subject, headers and payload, keyed by
 //! the SHA-256 of `<stream>-<block index>`. It does not cover the lengths: a changed length that
 //! moves bytes between subject, headers and payload keeps the hash. So headers that do not look like
-//! headers and subjects that nobody can publish to are told (servers take any bytes that a client
-//! sends as headers, and a transform makes such subjects, so that is no proof), and subjects are
-//! compared with those that an index counts.
+//! headers and subjects that no NATS client can publish to are told (servers take any bytes that a
+//! client sends as headers, and a transform makes such subjects, so that is no proof), and subjects
+//! are compared with those that an index counts.
 
 use super::super::cursor::Cursor;
 use super::super::defect::{Defect, Kind};
